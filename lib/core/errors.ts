@@ -1,0 +1,65 @@
+/**
+ * Everything this package throws on its own account, except a `RangeError` for an impossible ttl and a
+ * `TypeError` for a wrong argument. What a load throws is never wrapped.
+ */
+export class CachekitError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** The app is set up wrongly; it can't start until somebody changes it. The message names the place. */
+export class CachekitConfigError extends CachekitError {}
+
+/** The npm package that a backend needs is not installed. The message has the command that installs it. */
+export class MissingClientError extends CachekitConfigError {}
+
+/** The backend can't be reached, or refuses to work. `cause` is what its client said, where it said anything. */
+export class BackendUnavailableError extends CachekitError {}
+
+/** The backend did not answer within its deadline. A write may still have taken effect. */
+export class BackendTimeoutError extends BackendUnavailableError {}
+
+/** The entry is larger than the backend can hold. Nothing was stored, and what was there before is kept. */
+export class EntryTooLargeError extends CachekitError {
+  /** @param key the key as the caller knows it, or as the backend does, shortened */
+  constructor(
+    readonly key: string,
+    readonly bytes: number,
+    readonly limitBytes: number,
+    place: string,
+  ) {
+    super(
+      `${place}: the entry "${excerpt(key)}" takes ${bytes} bytes, more than the ${limitBytes} allowed. ` +
+        'Cache a smaller part of it, or raise the limit where the backend has one.',
+    );
+  }
+}
+
+/** A load ran longer than its `loadTimeout`. Its callers get this; what it still answers is not stored. */
+export class LoadTimeoutError extends CachekitError {
+  constructor(
+    readonly key: string,
+    readonly timeoutMs: number,
+  ) {
+    super(
+      `The load of "${excerpt(key)}" did not settle within ${timeoutMs} ms (option loadTimeout). ` +
+        'Make it faster, give it a deadline of its own, or raise loadTimeout.',
+    );
+  }
+}
+
+/** A value that can't be stored and read back: a function, a symbol, an own `__proto__` key. */
+export class UnserializableValueError extends CachekitError {}
+
+/** What lies in the store is not what this package wrote, or was damaged. Reads treat it as a miss. */
+export class BrokenEntryError extends CachekitError {}
+
+/** The outcome of an operation that must not be repeated is unknown, since the backend did not answer in time. */
+export class UnknownOutcomeError extends CachekitError {}
+
+/** Shortens a key for a message, so that a 5,000-character key does not fill a log line. */
+export function excerpt(key: string): string {
+  return key.length <= 120 ? key : `${key.slice(0, 100)}… (${key.length} characters)`;
+}
