@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+
+declare const entryKey: unique symbol;
+
+/** A key as the backend gets it: one letter for what it names, a colon, and the caller's own key. */
+export type EntryKey = string & { readonly [entryKey]: true };
+
+/** A long HTTP key (a query may have thousands of characters) is kept as a readable beginning and a digest. */
+const LONGEST_HTTP_KEY = 512;
+const READABLE_HTTP_KEY = 160;
+
+/** The key of a value that `CacheService` stores. */
+export function valueKey(key: string): EntryKey {
+  return `v:${key}` as EntryKey;
+}
+
+/** The key of a value in a namespace. The name has no colon, so no two pairs of name and key are the same. */
+export function namespacedKey(namespace: string, key: string): EntryKey {
+  return `n:${namespace}:${key}` as EntryKey;
+}
+
+/** The key of the marker that stands for a tag. */
+export function tagKey(tag: string): EntryKey {
+  return `t:${tag}` as EntryKey;
+}
+
+/** The key of the marker that stands for a whole namespace. */
+export function namespaceTagKey(namespace: string): EntryKey {
+  return `m:${namespace}` as EntryKey;
+}
+
+/**
+ * The key of an HTTP answer.
+ *
+ * @param parts JSON text that names everything the answer depends on. Since JSON of an array or object ends with
+ *   a bracket, it is never mistaken for a digest.
+ */
+export function httpKey(parts: string): EntryKey {
+  if (parts.length <= LONGEST_HTTP_KEY) return `h:${parts}` as EntryKey;
+  const digest = createHash('sha256').update(parts, 'utf16le').digest('base64url');
+  return `h:${parts.slice(0, READABLE_HTTP_KEY)}~${digest}` as EntryKey;
+}
+
+/** What a person knows the key as: without the letter. */
+export function readable(key: EntryKey): string {
+  return key.slice(2);
+}

@@ -1,0 +1,172 @@
+import { types } from 'node:util';
+import type { Awaitable, Stored } from '../backends/cache-backend.js';
+import { andThen } from './awaitable.js';
+import { decodeEntry, type Entry, type TagVersion } from './entry.js';
+import { type EntryKey, readable } from './entry-key.js';
+import type { CacheEventListener } from './events.js';
+import type { Store } from './store.js';
+import type { TagMarkers } from './tag-markers.js';
+
+/** A usable entry. */
+export interface Fresh {
+  readonly state: 'fresh';
+  readonly entry: Entry;
+  readonly stored: Stored;
+  /** What lies under the markers that the caller named, in their order. */
+  readonly markers: readonly (Stored | undefined)[];
+}
+
+/** No usable entry: there is nothing, or a lease, or something expired, invalidated or broken. */
+export interface Absent {
+  readonly state: 'absent';
+  /** The version of what lies there; `undefined` if nothing does. */
+  readonly seen: string | undefined;
+  /** The lease that lies there. */
+  readonly lease?: Entry;
+  readonly markers: readonly (Stored | undefined)[];
+}
+
+/** The backend failed: nobody knows what lies there. It was reported. */
+export interface Failed {
+  readonly state: 'failed';
+}
+
+export type Reading = Fresh | Absent | Failed;
+
+const FAILED: Failed = { state: 'failed' };
+const NO_MARKERS: readonly (Stored | undefined)[] = [];
+
+/** Reads entries and judges, once and for all layers, whether they are usable. */
+export class EntryReader {
+  /** In memory the same `Stored` comes back on every hit: its header is read once. */
+  private readonly decoded = new WeakMap<Stored, Entry>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly tags: TagMarkers,
+    private readonly report: CacheEventListener,
+  ) {}
+
+  /**
+   * Reads one entry, and in the same call to the backend the markers that the caller knows the entry to carry.
+   * A failure of the backend is an answer, not an exception: it was reported.
+   */
+  read(key: EntryKey, markers: readonly EntryKey[]): Awaitable<Reading> {
+    try {
+      const reading = this.readOrThrow(key, markers);
+      return types.isPromise(reading) ? reading.catch(() => FAILED) : reading;
+    } catch {
+      // The store reported it.
+      return FAILED;
+    }
+  }
+
+  /** As `read`, for commands: @throws CachekitError if the backend fails */
+  readOrThrow(key: EntryKey, markers: readonly EntryKey[]): Awaitable<Fresh | Absent> {
+    if (markers.length === 0) {
+      const stored = this.store.get(key);
+      return andThen(stored, (found) => this.judge(key, found, markers, NO_MARKERS, types.isPromise(stored)));
+    }
+    const many = this.store.getMany([key, ...markers]);
+    return andThen(many, ([found, ...rest]) => this.judge(key, found, markers, rest, types.isPromise(many)));
+  }
+
+  /** Reads many entries that carry the same known markers, in at most two calls to the backend. */
+  async readMany(keys: readonly EntryKey[], markers: readonly EntryKey[]): Promise<readonly Reading[]> {
+    try {
+      const found = await this.store.getMany([...keys, ...markers]);
+      const known = found.slice(keys.length);
+      const entries = found
+        .slice(0, keys.length)
+        .map((stored, index) => this.decode(keys[index], stored, true));
+      const others = this.unknownMarkers(entries, markers);
+      const versions = versionsOf(markers, known, this.tags);
+      const more = others.length === 0 ? NO_MARKERS : await this.store.getMany(others);
+      for (const [marker, version] of versionsOf(others, more, this.tags)) versions.set(marker, version);
+      return entries.map((entry, index) => settle(entry, found[index], known, versions));
+    } catch {
+      // The store reported it.
+      return keys.map(() => FAILED);
+    }
+  }
+
+  /** Says that an entry's payload can't be read, and makes it one that is absent and may be written over. */
+  reportBroken(key: EntryKey, error: unknown): void {
+    this.report({ type: 'error', operation: 'decode', key: readable(key), error });
+  }
+
+  private judge(
+    key: EntryKey,
+    stored: Stored | undefined,
+    markers: readonly EntryKey[],
+    known: readonly (Stored | undefined)[],
+    remote: boolean,
+  ): Awaitable<Fresh | Absent> {
+    const entry = this.decode(key, stored, remote);
+    if (entry === undefined || entry.tags.length === 0) return settle(entry, stored, known, NO_VERSIONS);
+    const versions = versionsOf(markers, known, this.tags);
+    const others = this.unknownMarkers([entry], markers);
+    if (others.length === 0) return settle(entry, stored, known, versions);
+    // Only the entry knew these tags: a second read. It comes after the first, so it can only see more invalidations.
+    return andThen(this.store.getMany(others), (more) => {
+      for (const [marker, version] of versionsOf(others, more, this.tags)) versions.set(marker, version);
+      return settle(entry, stored, known, versions);
+    });
+  }
+
+  private unknownMarkers(entries: readonly (Entry | undefined)[], known: readonly EntryKey[]): EntryKey[] {
+    const unknown = new Set<string>();
+    for (const entry of entries) {
+      if (entry === undefined || entry.freshUntilMs <= Date.now()) continue;
+      for (const [marker] of entry.tags) unknown.add(marker);
+    }
+    for (const marker of known) unknown.delete(marker);
+    return [...unknown] as EntryKey[];
+  }
+
+  /** The entry in these bytes; none, with an event, where they are not what this package wrote. */
+  private decode(key: EntryKey | undefined, stored: Stored | undefined, remote: boolean): Entry | undefined {
+    if (stored === undefined) return undefined;
+    const known = remote ? undefined : this.decoded.get(stored);
+    if (known !== undefined) return known;
+    try {
+      const entry = decodeEntry(stored.bytes);
+      if (!remote) this.decoded.set(stored, entry);
+      return entry;
+    } catch (error) {
+      if (key !== undefined) this.reportBroken(key, error);
+      return undefined;
+    }
+  }
+}
+
+const NO_VERSIONS: ReadonlyMap<string, string | undefined> = new Map();
+
+function versionsOf(
+  markers: readonly EntryKey[],
+  stored: readonly (Stored | undefined)[],
+  tags: TagMarkers,
+): Map<string, string | undefined> {
+  return new Map(markers.map((marker, index) => [marker, tags.versionIn(stored[index])]));
+}
+
+function settle(
+  entry: Entry | undefined,
+  stored: Stored | undefined,
+  markers: readonly (Stored | undefined)[],
+  versions: ReadonlyMap<string, string | undefined>,
+): Fresh | Absent {
+  if (entry !== undefined && stored !== undefined && isUsable(entry, versions)) {
+    return { state: 'fresh', entry, stored, markers };
+  }
+  const seen = stored?.version;
+  return entry?.kind === 'lease'
+    ? { state: 'absent', seen, lease: entry, markers }
+    : { state: 'absent', seen, markers };
+}
+
+function isUsable(entry: Entry, versions: ReadonlyMap<string, string | undefined>): boolean {
+  if (entry.kind !== 'value' && entry.kind !== 'http') return false;
+  if (entry.freshUntilMs <= Date.now()) return false;
+  return entry.tags.every(([marker, version]: TagVersion) => versions.get(marker) === version);
+}

@@ -1,0 +1,42 @@
+/** What an operation on the backend was, for events and messages. */
+export type BackendOperation = 'open' | 'close' | 'get' | 'set' | 'replace' | 'delete' | 'clear';
+
+/**
+ * What happened in a cache. `key` is the key as the app gave it (for an HTTP answer, the JSON text it was made of).
+ *
+ * - `hit`, `miss`: a read found a fresh entry, or none
+ * - `collapsed`: a caller waited for the load of another
+ * - `set`, `delete`, `invalidate`, `clear`: a write took effect
+ * - `not-stored`: a load's answer was given to its callers but not stored, and why
+ * - `timeout`: a load ran longer than its `loadTimeout`
+ * - `error`: the backend failed, or what it holds can't be read
+ */
+export type CacheEvent =
+  | { readonly type: 'hit' | 'miss' | 'collapsed' | 'set' | 'delete'; readonly key: string }
+  | {
+      readonly type: 'not-stored';
+      readonly key: string;
+      readonly reason: NotStored;
+      readonly error?: unknown;
+    }
+  | { readonly type: 'invalidate'; readonly tags: readonly string[] }
+  | { readonly type: 'clear'; readonly namespace?: string }
+  | { readonly type: 'timeout'; readonly key: string; readonly timeoutMs: number }
+  | {
+      readonly type: 'error';
+      readonly operation: BackendOperation | 'decode' | 'evict';
+      readonly key?: string;
+      readonly error: unknown;
+    };
+
+/**
+ * Why a load's answer was not stored: it was superseded by a write or an invalidation while it ran (`outdated`),
+ * its ttl was over when it ended (`expired`), it was `undefined` (`absent`), the backend failed before or after the
+ * load (`backend`), the entry is over a limit of the backend (`too-large`), the value can't be serialized
+ * (`unserializable`), or the caller of the load did not want it stored (`declined`).
+ */
+export type NotStored =
+  'outdated' | 'expired' | 'absent' | 'backend' | 'too-large' | 'unserializable' | 'declined';
+
+/** Is told what happens in a cache. What it throws is swallowed by the logger, never by the caller of the cache. */
+export type CacheEventListener = (event: CacheEvent) => void;

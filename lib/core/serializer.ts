@@ -1,0 +1,21 @@
+/** A value as text or bytes, and the letter that says how to read it again. */
+export interface SerializedValue {
+  /** One ASCII letter that stands in the entry's header. `j` and `d` are the default serializer's. */
+  readonly codec: string;
+  readonly payload: string | Uint8Array;
+}
+
+/**
+ * Turns values into bytes and back. Give your own as the option `serializer`, to store MessagePack for instance;
+ * the default one is `ValueSerializer`.
+ */
+export interface CacheSerializer {
+  /** @throws UnserializableValueError (or any error) for a value that would not come back as it was */
+  serialize(value: unknown): SerializedValue;
+  /**
+   * The value of what `serialize` wrote, a new copy each time.
+   *
+   * @throws any error for bytes it can't read, or a codec it does not know; that is a miss
+   */
+  deserialize(codec: string, payload: Uint8Array): unknown;
+}

@@ -1,0 +1,116 @@
+import type { TagVersion } from './entry.js';
+import type { EntryKey } from './entry-key.js';
+
+/** What a caller that found no usable entry saw. */
+export interface Sight {
+  /** When the caller asked: a point of `SingleFlight.now()`. */
+  readonly askedAt: number;
+  /** Whether the backend could be read. */
+  readonly read: boolean;
+  /** The version of what lay under the key; `undefined` for nothing. */
+  readonly seen: string | undefined;
+  /** The versions of the tags that the caller named. */
+  readonly tags: readonly (readonly [marker: string, version: string | undefined])[];
+}
+
+/** A load that is running for all who asked for the same key. */
+export class Flight<T> {
+  /** What all its callers get. Set as soon as the flight starts. */
+  result!: Promise<T>;
+  private loadBeganAt = Infinity;
+  private writesOver: string | undefined;
+  private tags: readonly TagVersion[] = [];
+
+  /**
+   * @param markers of the tags that its caller named
+   * @param now gives points in the order of events, for comparing with when a caller asked
+   */
+  constructor(
+    private readonly markers: readonly EntryKey[],
+    private readonly now: () => number,
+  ) {}
+
+  /**
+   * Called just before the load begins.
+   *
+   * @param writesOver the version that the load's value will be written over; `undefined` if it won't be written
+   * @param tags the versions that the value will carry
+   */
+  begin(writesOver: string | undefined, tags: readonly TagVersion[]): void {
+    this.loadBeganAt = this.now();
+    this.writesOver = writesOver;
+    this.tags = tags;
+  }
+
+  /**
+   * Whether the result is as new as this caller may expect. It is if the load begins after the caller asked; or if
+   * what the caller then saw is just what the load put or left there, so that nothing was written, deleted or
+   * invalidated in between, in this process or another. With the backend away there is nothing to compare: then
+   * only this process's own invalidations count, which detach the flight.
+   */
+  serves(caller: Sight): boolean {
+    if (caller.askedAt < this.loadBeganAt) return true;
+    if (!caller.read) return this.writesOver === undefined;
+    return (
+      this.writesOver !== undefined && caller.seen === this.writesOver && sameTags(caller.tags, this.tags)
+    );
+  }
+
+  /** Whether its value will carry one of these markers. */
+  carries(markers: ReadonlySet<EntryKey>): boolean {
+    return this.markers.some((marker) => markers.has(marker));
+  }
+}
+
+/** The loads that are running in this process, at most one a key that new callers may join. */
+export class SingleFlight<T> {
+  private readonly flights = new Map<EntryKey, Flight<T>>();
+  private ticks = 0;
+
+  /** A point in the order of events in this process: always later than every point before. */
+  now(): number {
+    return ++this.ticks;
+  }
+
+  /** The running load that may serve this caller. */
+  find(key: EntryKey, caller: Sight): Flight<T> | undefined {
+    const flight = this.flights.get(key);
+    return flight?.serves(caller) ? flight : undefined;
+  }
+
+  /** Starts a load that later callers may join until it settles, or something newer takes its place. */
+  start(key: EntryKey, markers: readonly EntryKey[], run: (flight: Flight<T>) => Promise<T>): Flight<T> {
+    const flight = this.create(markers);
+    this.flights.set(key, flight);
+    flight.result = run(flight).finally(() => {
+      if (this.flights.get(key) === flight) this.flights.delete(key);
+    });
+    return flight;
+  }
+
+  /** A load that nobody may join. */
+  create(markers: readonly EntryKey[]): Flight<T> {
+    return new Flight<T>(markers, () => this.now());
+  }
+
+  /** Nobody joins these loads any more: what they load may be older than a write of this process. */
+  detach(keys: readonly EntryKey[]): void {
+    for (const key of keys) this.flights.delete(key);
+  }
+
+  detachTagged(markers: readonly EntryKey[]): void {
+    const wanted: ReadonlySet<EntryKey> = new Set(markers);
+    for (const [key, flight] of this.flights) if (flight.carries(wanted)) this.flights.delete(key);
+  }
+
+  detachAll(): void {
+    this.flights.clear();
+  }
+}
+
+function sameTags(seen: Sight['tags'], carried: readonly TagVersion[]): boolean {
+  if (seen.length !== carried.length) return false;
+  return seen.every(
+    ([marker, version], index) => marker === carried[index]?.[0] && version === carried[index]?.[1],
+  );
+}

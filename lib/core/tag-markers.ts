@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import type { Stored } from '../backends/cache-backend.js';
+import { decodeEntry, encodeEntry, type TagVersion } from './entry.js';
+import { type EntryKey, tagKey } from './entry-key.js';
+import { BackendUnavailableError, BrokenEntryError } from './errors.js';
+import type { Store } from './store.js';
+
+/** Longer than any sensible ttl; a marker that is lost earlier only costs a reload of the entries that carry it. */
+const MARKER_TTL_MS = 30 * 86_400_000;
+const VERSION_BYTES = 12;
+const ATTEMPTS = 3;
+/** Each tag of an entry is one more key to read with it. */
+const MOST_TAGS = 64;
+
+/**
+ * The markers of these tags, without repeats.
+ *
+ * @param place where they were given, for the message
+ * @throws TypeError for a tag that is not a string, RangeError for more than 64
+ */
+export function markersOf(tags: readonly string[], place: string): EntryKey[] {
+  if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string')) {
+    throw new TypeError(`${place}: tags must be an array of strings.`);
+  }
+  const distinct = [...new Set(tags)];
+  if (distinct.length <= MOST_TAGS) return distinct.map(tagKey);
+  throw new RangeError(
+    `${place}: ${distinct.length} tags are too many, since each is read with the entry. Use at most ${MOST_TAGS}.`,
+  );
+}
+
+/**
+ * Tags without clocks. A tag is a marker entry that holds random bytes, its version. An entry lists the versions its
+ * tags had before its load began, and is usable while they are equal; to invalidate a tag is to write a new version:
+ * one write, however many entries carry the tag.
+ */
+export class TagMarkers {
+  constructor(private readonly store: Store) {}
+
+  /** The version that a marker holds; `undefined` where there is none, or something that is not a marker. */
+  versionIn(stored: Stored | undefined): string | undefined {
+    return stored === undefined ? undefined : readVersion(stored)?.version;
+  }
+
+  /**
+   * The present versions of all these markers, for an entry that is about to be made. A missing marker is written
+   * and acknowledged first; one past half its life is renewed with the same version.
+   *
+   * @param stored what was just read under these keys, in their order
+   * @throws CachekitError if the backend fails
+   */
+  async ensure(
+    markers: readonly EntryKey[],
+    stored: readonly (Stored | undefined)[],
+  ): Promise<readonly TagVersion[]> {
+    return Promise.all(
+      markers.map(async (marker, index) => [marker, await this.ensureOne(marker, stored[index])] as const),
+    );
+  }
+
+  /** @throws CachekitError if the backend fails */
+  async invalidate(markers: readonly EntryKey[]): Promise<void> {
+    await Promise.all(
+      markers.map(async (marker) => this.store.set(marker, encode(newVersion()), MARKER_TTL_MS)),
+    );
+  }
+
+  private async ensureOne(marker: EntryKey, stored: Stored | undefined): Promise<string> {
+    let present = stored;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const known = present === undefined ? undefined : readVersion(present);
+      if (known !== undefined && known.freshUntilMs - Date.now() > MARKER_TTL_MS / 2) return known.version;
+      const version = known?.version ?? newVersion();
+      const written = await this.store.replace(marker, present?.version, encode(version), MARKER_TTL_MS);
+      if (written !== undefined) return version;
+      // Somebody else made, renewed or invalidated it in the meantime: what they wrote counts.
+      present = await this.store.get(marker);
+    }
+    throw new BackendUnavailableError(`The marker "${marker}" changed ${ATTEMPTS} times while it was read.`);
+  }
+}
+
+function newVersion(): string {
+  return randomBytes(VERSION_BYTES).toString('base64url');
+}
+
+function encode(version: string): Uint8Array {
+  const nowMs = Date.now();
+  return encodeEntry(
+    { kind: 'tag', codec: '-', storedAtMs: nowMs, freshUntilMs: nowMs + MARKER_TTL_MS, tags: [] },
+    version,
+  );
+}
+
+function readVersion(stored: Stored): { version: string; freshUntilMs: number } | undefined {
+  try {
+    const { kind, payload, freshUntilMs } = decodeEntry(stored.bytes);
+    if (kind !== 'tag') return undefined;
+    return { version: Buffer.from(payload).toString('latin1'), freshUntilMs };
+  } catch (error) {
+    if (error instanceof BrokenEntryError) return undefined;
+    throw error;
+  }
+}

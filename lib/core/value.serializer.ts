@@ -1,0 +1,64 @@
+import { parse, stringify } from 'devalue';
+import { BrokenEntryError, UnserializableValueError } from './errors.js';
+import { errorFromParts, PortableError } from './portable-error.js';
+import { isJson, toData } from './plain-data.js';
+import type { CacheSerializer, SerializedValue } from './serializer.js';
+
+const JSON_CODEC = 'j';
+const DEVALUE_CODEC = 'd';
+
+const REDUCERS = {
+  Buffer: (value: unknown) => Buffer.isBuffer(value) && value.toString('base64'),
+  Error: (value: unknown) => value instanceof PortableError && value.parts,
+};
+
+const REVIVERS = {
+  Buffer: (base64: string) => Buffer.from(base64, 'base64'),
+  Error: errorFromParts,
+};
+
+/**
+ * The default serializer. Plain JSON is stored as JSON, readable and sendable as it is; values with Date, Map, Set,
+ * BigInt, Buffer, typed arrays, RegExp, URL, Error, `undefined`, NaN, infinities, -0, holes or cycles in the format
+ * of the library devalue. Instances of classes are stored as their own plain properties, or as what their
+ * `toJSON` answers; nothing that is read is ever executed or made an instance of an app's class.
+ */
+export class ValueSerializer implements CacheSerializer {
+  serialize(value: unknown): SerializedValue {
+    if (isJson(value)) return { codec: JSON_CODEC, payload: JSON.stringify(value) };
+    const data = toData(value);
+    if (isJson(data)) return { codec: JSON_CODEC, payload: JSON.stringify(data) };
+    return { codec: DEVALUE_CODEC, payload: escapeLoneSurrogates(devalue(data)) };
+  }
+
+  deserialize(codec: string, payload: Uint8Array): unknown {
+    if (codec === JSON_CODEC) return JSON.parse(utf8(payload));
+    if (codec === DEVALUE_CODEC) return parse(utf8(payload), REVIVERS);
+    throw new BrokenEntryError(
+      `The entry is in an encoding named "${codec}", which this serializer does not know.`,
+    );
+  }
+}
+
+function devalue(data: unknown): string {
+  try {
+    return stringify(data, REDUCERS);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UnserializableValueError(`This value can't be cached: ${reason}.`, { cause });
+  }
+}
+
+/** JSON.stringify escapes lone surrogates by itself (ECMA-262, well-formed JSON.stringify); devalue leaves them. */
+function escapeLoneSurrogates(text: string): string {
+  if (text.isWellFormed()) return text;
+  return text.replace(
+    /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+    (surrogate) => `\\u${surrogate.charCodeAt(0).toString(16)}`,
+  );
+}
+
+function utf8(bytes: Uint8Array): string {
+  if (Buffer.isBuffer(bytes)) return bytes.toString();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+}

@@ -1,0 +1,15 @@
+import { Logger } from '@nestjs/common';
+
+const logger = new Logger('Cachekit');
+const said = new Set<string>();
+
+/**
+ * Logs a warning, the first time that this place has something to warn of.
+ *
+ * @param place what is warned of and where: `ttl of CacheService.set`
+ */
+export function warnOnce(place: string, message: string): void {
+  if (said.has(place)) return;
+  said.add(place);
+  logger.warn(message);
+}
