@@ -1,0 +1,149 @@
+import { LRUCache } from 'lru-cache';
+import { CachekitConfigError, EntryTooLargeError } from '../core/errors.js';
+import { CacheBackend, type Stored } from './cache-backend.js';
+import { ExpiryQueue, type Expiring } from './expiry-queue.js';
+import { checkNamespace, DEFAULT_NAMESPACE } from './namespace.js';
+
+/** How large an `InMemoryBackend` may grow. */
+export interface InMemoryBackendOptions {
+  /** The most entries it holds; the least recently used one is evicted for another. Default: 100,000. */
+  readonly maxEntries?: number;
+  /** The most bytes its entries take, with keys and bookkeeping. Default: 134,217,728 (128 MiB). */
+  readonly maxBytes?: number;
+  /**
+   * Checked as with every other backend, so that one line swaps them. An instance shares its entries with nobody,
+   * so it has no other effect. Default: `cachekit`.
+   */
+  readonly namespace?: string;
+}
+
+const DEFAULT_MAX_ENTRIES = 100_000;
+const DEFAULT_MAX_BYTES = 128 * 1024 * 1024;
+
+/** What an entry costs beside its bytes and its key, in bytes: measured with `npm run bench:memory`. */
+const BOOKKEEPING_BYTES = 400;
+
+/** V8 keeps a string with one byte a character, or two if it has any character beyond Latin-1: counted as two. */
+const BYTES_PER_CHARACTER = 2;
+
+/**
+ * Entries in the memory of this process, bounded in number and bytes; the least recently used one goes first.
+ * Answers synchronously. Expired entries leave by themselves within about a second, a few at a time; its timer
+ * does not keep the process alive.
+ */
+export class InMemoryBackend extends CacheBackend {
+  private readonly maxEntries: number;
+  private readonly maxBytes: number;
+  /** Made at the first write, since room for all its entries is set aside then. */
+  private space: Space | undefined;
+  private writes = 0;
+
+  /** @throws CachekitConfigError for an option out of range */
+  constructor(options: InMemoryBackendOptions = {}) {
+    super();
+    checkNamespace(options.namespace ?? DEFAULT_NAMESPACE, 'InMemoryBackend');
+    this.maxEntries = wholeNumber(options.maxEntries ?? DEFAULT_MAX_ENTRIES, 'maxEntries');
+    this.maxBytes = wholeNumber(options.maxBytes ?? DEFAULT_MAX_BYTES, 'maxBytes');
+  }
+
+  override get(key: string): Stored | undefined {
+    return this.space?.entries.get(key);
+  }
+
+  override getMany(keys: readonly string[]): (Stored | undefined)[] {
+    return keys.map((key) => this.space?.entries.get(key));
+  }
+
+  override set(key: string, bytes: Uint8Array, ttlMs: number): Stored {
+    const entry = new MemoryEntry(key, ownBytes(bytes), ++this.writes);
+    if (entry.sizeInBytes > this.maxBytes) {
+      throw new EntryTooLargeError(key, entry.sizeInBytes, this.maxBytes, 'InMemoryBackend (maxBytes)');
+    }
+    this.space ??= createSpace(this.maxEntries, this.maxBytes);
+    this.space.entries.set(key, entry);
+    this.space.expiry.add(entry, ttlMs);
+    return entry;
+  }
+
+  override replace(
+    key: string,
+    seen: string | undefined,
+    bytes: Uint8Array,
+    ttlMs: number,
+  ): Stored | undefined {
+    if (this.space?.entries.peek(key)?.version !== seen) return undefined;
+    return this.set(key, bytes, ttlMs);
+  }
+
+  override delete(keys: readonly string[]): void {
+    for (const key of keys) this.space?.entries.delete(key);
+  }
+
+  override clear(): void {
+    // To forget the space takes no time, to remove a million entries one by one nearly half a second.
+    this.space?.expiry.stop();
+    this.space = undefined;
+  }
+
+  override async open(): Promise<void> {}
+
+  /** Forgets all entries, as a process that ends does. */
+  override async close(): Promise<void> {
+    this.clear();
+  }
+}
+
+interface Space {
+  readonly entries: LRUCache<string, MemoryEntry>;
+  readonly expiry: ExpiryQueue<MemoryEntry>;
+}
+
+function createSpace(maxEntries: number, maxBytes: number): Space {
+  const expiry = new ExpiryQueue<MemoryEntry>((entry) => entries.delete(entry.key));
+  const entries = new LRUCache<string, MemoryEntry>({
+    max: maxEntries,
+    maxSize: maxBytes,
+    sizeCalculation: ({ sizeInBytes }) => sizeInBytes,
+    dispose: (entry) => expiry.remove(entry),
+  });
+  return { entries, expiry };
+}
+
+class MemoryEntry implements Stored, Expiring {
+  previous: Expiring | undefined = undefined;
+  next: Expiring | undefined = undefined;
+  expiresAtSecond = 0;
+
+  constructor(
+    readonly key: string,
+    readonly bytes: Uint8Array,
+    private readonly write: number,
+  ) {}
+
+  /** Made when it is asked for, which only a write does: a string for each entry would cost more than its number. */
+  get version(): string {
+    return String(this.write);
+  }
+
+  get sizeInBytes(): number {
+    return this.bytes.byteLength + this.key.length * BYTES_PER_CHARACTER + BOOKKEEPING_BYTES;
+  }
+}
+
+/**
+ * Small Buffers are slices of Node's 8 KiB pool: one that stays would keep its whole pool alive. So what is not
+ * most of its memory is copied.
+ */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  if (bytes.buffer.byteLength <= bytes.byteLength * 2) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.byteLength);
+  copy.set(bytes);
+  return copy;
+}
+
+function wholeNumber(value: number, name: string): number {
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new CachekitConfigError(
+    `InMemoryBackend: ${name} must be a whole number above 0, not ${String(value)}.`,
+  );
+}
