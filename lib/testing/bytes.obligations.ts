@@ -1,0 +1,103 @@
+import { deepEqual, equal, notEqual } from 'node:assert/strict';
+import type { BackendUnderTest } from './describe-backend.js';
+import { anyKey, bytes, text } from './tools.js';
+
+/** More than any store takes in one request. */
+const MANY = 250;
+/** Under the smallest limit of all backends (DynamoDB: 400 KB an item). */
+const LARGE_BYTES = 300_000;
+
+/** A backend gives back the bytes it was given. */
+export function describeBytes({ backend, runner: { describe, it } }: BackendUnderTest): void {
+  describe('bytes', () => {
+    it('answers undefined for a key that was never written', async () => {
+      equal(await backend().get(anyKey()), undefined);
+    });
+
+    it('gives back every byte as it was', async () => {
+      const key = anyKey();
+      const all = Uint8Array.from({ length: 512 }, (_, index) => index % 256);
+      await backend().set(key, all, 60_000);
+      deepEqual(Buffer.from((await backend().get(key))?.bytes ?? []), Buffer.from(all));
+    });
+
+    it('stores no bytes at all as an entry', async () => {
+      const key = anyKey();
+      await backend().set(key, new Uint8Array(0), 60_000);
+      equal((await backend().get(key))?.bytes.byteLength, 0);
+    });
+
+    it('gives back 300,000 bytes', async () => {
+      const key = anyKey();
+      const large = Buffer.alloc(LARGE_BYTES, 'large ');
+      await backend().set(key, large, 60_000);
+      deepEqual(Buffer.from((await backend().get(key))?.bytes ?? []), large);
+    });
+
+    it('overwrites', async () => {
+      const key = anyKey();
+      await backend().set(key, bytes('a longer first value'), 60_000);
+      await backend().set(key, bytes('second'), 60_000);
+      equal(text(await backend().get(key)), 'second');
+    });
+
+    it('leaves an answer as it was when the entry is overwritten', async () => {
+      const key = anyKey();
+      await backend().set(key, bytes('first'), 60_000);
+      const answer = await backend().get(key);
+      await backend().set(key, bytes('other'), 60_000);
+      equal(text(answer), 'first');
+    });
+
+    it('names each write by a new version, also for equal bytes', async () => {
+      const key = anyKey();
+      const first = await backend().set(key, bytes('same'), 60_000);
+      const second = await backend().set(key, bytes('same'), 60_000);
+      notEqual(first.version, second.version);
+    });
+
+    it('reports the version that the write answered', async () => {
+      const key = anyKey();
+      const written = await backend().set(key, bytes('value'), 60_000);
+      equal((await backend().get(key))?.version, written.version);
+      equal((await backend().getMany([key]))[0]?.version, written.version);
+    });
+
+    it('reads many in their order, undefined for each that is missing', async () => {
+      const [a, b, missing] = [anyKey(), anyKey(), anyKey()];
+      await backend().set(a, bytes('a'), 60_000);
+      await backend().set(b, bytes('b'), 60_000);
+      deepEqual((await backend().getMany([b, missing, a])).map(text), ['b', undefined, 'a']);
+    });
+
+    it('reads a key twice when it is asked for twice', async () => {
+      const key = anyKey();
+      await backend().set(key, bytes('twin'), 60_000);
+      deepEqual((await backend().getMany([key, key])).map(text), ['twin', 'twin']);
+    });
+
+    it('reads none when it is asked for none', async () => {
+      deepEqual(await backend().getMany([]), []);
+    });
+
+    it(`reads ${MANY} at once, and removes them at once`, async () => {
+      const keys = Array.from({ length: MANY }, anyKey);
+      await Promise.all(keys.map(async (key) => backend().set(key, bytes(key), 60_000)));
+      deepEqual((await backend().getMany(keys)).map(text), keys);
+      await backend().delete(keys);
+      deepEqual(
+        await backend().getMany(keys),
+        Array.from(keys, () => undefined),
+      );
+    });
+
+    it('removes only what it is told to', async () => {
+      const [gone, stays] = [anyKey(), anyKey()];
+      await backend().set(gone, bytes('gone'), 60_000);
+      await backend().set(stays, bytes('stays'), 60_000);
+      await backend().delete([gone, anyKey(), gone]);
+      await backend().delete([]);
+      deepEqual((await backend().getMany([gone, stays])).map(text), [undefined, 'stays']);
+    });
+  });
+}
