@@ -1,0 +1,31 @@
+export { type Awaitable, CacheBackend, type Stored } from './backends/cache-backend.js';
+export { InMemoryBackend, type InMemoryBackendOptions } from './backends/in-memory.backend.js';
+export {
+  type CachekitAsyncOptions,
+  CachekitModule,
+  type CachekitOptions,
+  type CachekitOptionsFactory,
+  type CachekitSetup,
+} from './cachekit.module.js';
+export { CacheNamespace, type GetOrSetOptions, type SetOptions } from './core/cache-namespace.js';
+export { CacheService } from './core/cache.service.js';
+export {
+  BackendTimeoutError,
+  BackendUnavailableError,
+  BrokenEntryError,
+  CachekitConfigError,
+  CachekitError,
+  EntryTooLargeError,
+  LoadTimeoutError,
+  MissingClientError,
+  UnknownOutcomeError,
+  UnserializableValueError,
+} from './core/errors.js';
+export type { BackendOperation, CacheEvent, CacheEventListener, NotStored } from './core/events.js';
+export { InjectCache } from './core/inject-cache.decorator.js';
+export type { Load } from './core/load-timeout.js';
+export type { CacheOptions } from './core/options.js';
+export type { CacheSerializer, SerializedValue } from './core/serializer.js';
+export { type CacheToken, getBackendToken, getCacheToken } from './core/tokens.js';
+export type { Ttl } from './core/ttl.js';
+export { ValueSerializer } from './core/value.serializer.js';
