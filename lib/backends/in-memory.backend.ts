@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { CachekitConfigError, EntryTooLargeError } from '../core/errors.js';
+import { checkOptionNames } from '../core/option-names.js';
 import { CacheBackend, type Stored } from './cache-backend.js';
 import { ExpiryQueue, type Expiring } from './expiry-queue.js';
 import { checkNamespace, DEFAULT_NAMESPACE } from './namespace.js';
@@ -16,6 +17,8 @@ export interface InMemoryBackendOptions {
    */
   readonly namespace?: string;
 }
+
+const OPTIONS = ['maxEntries', 'maxBytes', 'namespace'] satisfies (keyof InMemoryBackendOptions)[];
 
 const DEFAULT_MAX_ENTRIES = 100_000;
 const DEFAULT_MAX_BYTES = 128 * 1024 * 1024;
@@ -41,6 +44,7 @@ export class InMemoryBackend extends CacheBackend {
   /** @throws CachekitConfigError for an option out of range */
   constructor(options: InMemoryBackendOptions = {}) {
     super();
+    checkOptionNames(options, OPTIONS, 'InMemoryBackend');
     checkNamespace(options.namespace ?? DEFAULT_NAMESPACE, 'InMemoryBackend');
     this.maxEntries = wholeNumber(options.maxEntries ?? DEFAULT_MAX_ENTRIES, 'maxEntries');
     this.maxBytes = wholeNumber(options.maxBytes ?? DEFAULT_MAX_BYTES, 'maxBytes');

@@ -2,7 +2,8 @@ import type { CacheBackend } from '../backends/cache-backend.js';
 import { CacheEngine } from './cache-engine.js';
 import { CacheNamespace } from './cache-namespace.js';
 import { checkBackend } from './check-backend.js';
-import { type CacheOptions, resolveCacheOptions } from './options.js';
+import { checkOptionNames } from './option-names.js';
+import { CACHE_OPTIONS, type CacheOptions, resolveCacheOptions } from './options.js';
 
 /**
  * A cache to inject: `constructor(private readonly cache: CacheService) {}`. It works without Nest too:
@@ -15,6 +16,7 @@ export class CacheService extends CacheNamespace {
    */
   constructor(backend: CacheBackend, options: CacheOptions = {}) {
     checkBackend(backend, 'CacheService');
+    checkOptionNames(options, CACHE_OPTIONS, 'CacheService');
     super(new CacheEngine(backend, resolveCacheOptions(options, 'CacheService')), '', []);
   }
 }

@@ -38,9 +38,6 @@ const NO_MARKERS: readonly (Stored | undefined)[] = [];
 
 /** Reads entries and judges, once and for all layers, whether they are usable. */
 export class EntryReader {
-  /** In memory the same `Stored` comes back on every hit: its header is read once. */
-  private readonly decoded = new WeakMap<Stored, Entry>();
-
   constructor(
     private readonly store: Store,
     private readonly tags: TagMarkers,
@@ -65,10 +62,10 @@ export class EntryReader {
   readOrThrow(key: EntryKey, markers: readonly EntryKey[]): Awaitable<Fresh | Absent> {
     if (markers.length === 0) {
       const stored = this.store.get(key);
-      return andThen(stored, (found) => this.judge(key, found, markers, NO_MARKERS, types.isPromise(stored)));
+      return andThen(stored, (found) => this.judge(key, found, markers, NO_MARKERS));
     }
     const many = this.store.getMany([key, ...markers]);
-    return andThen(many, ([found, ...rest]) => this.judge(key, found, markers, rest, types.isPromise(many)));
+    return andThen(many, ([found, ...rest]) => this.judge(key, found, markers, rest));
   }
 
   /** Reads many entries that carry the same known markers, in at most two calls to the backend. */
@@ -76,9 +73,7 @@ export class EntryReader {
     try {
       const found = await this.store.getMany([...keys, ...markers]);
       const known = found.slice(keys.length);
-      const entries = found
-        .slice(0, keys.length)
-        .map((stored, index) => this.decode(keys[index], stored, true));
+      const entries = found.slice(0, keys.length).map((stored, index) => this.decode(keys[index], stored));
       const others = this.unknownMarkers(entries, markers);
       const versions = versionsOf(markers, known, this.tags);
       const more = others.length === 0 ? NO_MARKERS : await this.store.getMany(others);
@@ -100,9 +95,8 @@ export class EntryReader {
     stored: Stored | undefined,
     markers: readonly EntryKey[],
     known: readonly (Stored | undefined)[],
-    remote: boolean,
   ): Awaitable<Fresh | Absent> {
-    const entry = this.decode(key, stored, remote);
+    const entry = this.decode(key, stored);
     if (entry === undefined || entry.tags.length === 0) return settle(entry, stored, known, NO_VERSIONS);
     const versions = versionsOf(markers, known, this.tags);
     const others = this.unknownMarkers([entry], markers);
@@ -125,14 +119,10 @@ export class EntryReader {
   }
 
   /** The entry in these bytes; none, with an event, where they are not what this package wrote. */
-  private decode(key: EntryKey | undefined, stored: Stored | undefined, remote: boolean): Entry | undefined {
+  private decode(key: EntryKey | undefined, stored: Stored | undefined): Entry | undefined {
     if (stored === undefined) return undefined;
-    const known = remote ? undefined : this.decoded.get(stored);
-    if (known !== undefined) return known;
     try {
-      const entry = decodeEntry(stored.bytes);
-      if (!remote) this.decoded.set(stored, entry);
-      return entry;
+      return decodeEntry(stored.bytes);
     } catch (error) {
       if (key !== undefined) this.reportBroken(key, error);
       return undefined;

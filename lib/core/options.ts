@@ -31,6 +31,15 @@ export interface ResolvedCacheOptions {
   readonly onEvent: CacheEventListener;
 }
 
+/** The names of all options of a cache. */
+export const CACHE_OPTIONS = [
+  'ttl',
+  'loadTimeout',
+  'serializer',
+  'isolate',
+  'onEvent',
+] satisfies (keyof CacheOptions)[];
+
 const DEFAULT_TTL = '60s';
 const DEFAULT_LOAD_TIMEOUT = '30s';
 /** A timer of Node takes at most 2^31 - 1 ms (24.8 days), and fires at once for more. */

@@ -46,6 +46,7 @@ export function holdsInstance(value: unknown, seen: Set<object> = new Set()): bo
 export function toData(value: unknown, copies: Map<object, unknown> = new Map()): unknown {
   if (typeof value === 'function' || typeof value === 'symbol') throw notData(value);
   if (typeof value !== 'object' || value === null || isLeaf(value)) return value;
+  if (isHandle(value)) throw notData(value);
   const known = copies.get(value);
   if (known !== undefined) return known;
   if (types.isNativeError(value)) return copyError(value, copies);
@@ -66,6 +67,13 @@ function isLeaf(value: object): boolean {
     types.isBoxedPrimitive(value) ||
     value instanceof URL ||
     value instanceof URLSearchParams
+  );
+}
+
+/** Objects that stand for something else than their properties: stored as those, they would be empty. */
+function isHandle(value: object): boolean {
+  return (
+    types.isPromise(value) || types.isWeakMap(value) || types.isWeakSet(value) || types.isGeneratorObject(value)
   );
 }
 
@@ -135,8 +143,13 @@ function refuseProto(name: string): void {
 
 function notData(value: unknown): UnserializableValueError {
   return new UnserializableValueError(
-    `This value can't be cached: it holds a ${typeof value}, which is not data. Cache what it answers instead.`,
+    `This value can't be cached: it holds a ${kindOf(value)}, which is not data. Cache what it answers or holds instead` +
+      `${types.isPromise(value) ? ' (is an await missing?)' : ''}.`,
   );
+}
+
+function kindOf(value: unknown): string {
+  return typeof value === 'object' && value !== null ? value.constructor.name : typeof value;
 }
 
 /** Also true for plain objects of another realm, such as the one a Jest test runs in. */

@@ -40,7 +40,7 @@ export function toMilliseconds(ttl: Ttl, place: string): number {
         "Infinity never expires) or a string with a unit, such as '250ms', '30s', '5m', '1h' or '7d'.",
     );
   }
-  if (typeof ttl === 'number' && ttl >= SUSPICIOUS_SECONDS && ttl !== Infinity) {
+  if (typeof ttl === 'number' && ttl >= SUSPICIOUS_SECONDS && ms <= LONGEST_MS) {
     warnOnce(
       `ttl of ${place}`,
       `${place}: ttl ${ttl} is in seconds, which is ${formatDuration(ms)}. If you meant milliseconds, ` +

@@ -7,13 +7,14 @@ import type { CacheSerializer, SerializedValue } from './serializer.js';
 const JSON_CODEC = 'j';
 const DEVALUE_CODEC = 'd';
 
+/** devalue takes an answer that is falsy for "not mine": so the text of an empty Buffer comes in an array. */
 const REDUCERS = {
-  Buffer: (value: unknown) => Buffer.isBuffer(value) && value.toString('base64'),
+  Buffer: (value: unknown) => Buffer.isBuffer(value) && [value.toString('base64')],
   Error: (value: unknown) => value instanceof PortableError && value.parts,
 };
 
 const REVIVERS = {
-  Buffer: (base64: string) => Buffer.from(base64, 'base64'),
+  Buffer: ([base64]: [string]) => Buffer.from(base64, 'base64'),
   Error: errorFromParts,
 };
 

@@ -39,6 +39,7 @@ const KINDS: Readonly<Record<string, unknown>> = {
   'a RegExp': /a+b/giu,
   'a URL': new URL('https://example.org/path?q=1#end'),
   'a Buffer': Buffer.from([0, 1, 254, 255]),
+  'an empty Buffer': [Buffer.alloc(0)],
   'a Uint8Array': Uint8Array.of(0, 128, 255),
   'a Float64Array': Float64Array.of(0.1, -1e300),
   'a deep mixture': { list: [{ when: new Date(0), tags: new Set(['x']) }], size: 10n },

@@ -1,0 +1,126 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { promisify } from 'node:util';
+import { CachekitConfigError, CacheService, EntryTooLargeError, InMemoryBackend } from 'nestjs-cachekit';
+import { describe, expect, it } from 'vitest';
+import { until } from '../servers/until.js';
+
+const bytesOf = (text: string): Uint8Array => Buffer.from(text);
+
+describe('InMemoryBackend', () => {
+  it('answers synchronously', () => {
+    const backend = new InMemoryBackend();
+    expect(backend.set('key', bytesOf('value'), 1_000)).toHaveProperty('version');
+    expect(backend.get('key')).toHaveProperty('bytes', bytesOf('value'));
+    expect(backend.getMany(['key'])).toHaveLength(1);
+  });
+
+  it('evicts the entry that was not used for the longest time when it has too many', () => {
+    const backend = new InMemoryBackend({ maxEntries: 3 });
+    for (const key of ['a', 'b', 'c']) backend.set(key, bytesOf(key), Infinity);
+    backend.get('a');
+    backend.set('d', bytesOf('d'), Infinity);
+    expect(['a', 'b', 'c', 'd'].filter((key) => backend.get(key))).toEqual(['a', 'c', 'd']);
+  });
+
+  it('evicts when its entries take too many bytes', () => {
+    const backend = new InMemoryBackend({ maxBytes: 10_000 });
+    for (let index = 0; index < 100; index++) backend.set(`key${index}`, Buffer.alloc(1_000), Infinity);
+    const kept = Array.from({ length: 100 }, (_, index) => index).filter((index) =>
+      backend.get(`key${index}`),
+    );
+    expect(kept.length).toBeLessThan(10);
+    expect(kept).toContain(99);
+  });
+
+  it('refuses an entry larger than it may ever be, and keeps the one before', async () => {
+    const backend = new InMemoryBackend({ maxBytes: 2_000 });
+    const cache = new CacheService(backend);
+    await cache.set('key', 'small');
+    await expect(cache.set('key', 'x'.repeat(2_000))).rejects.toThrow(EntryTooLargeError);
+    await expect(cache.set('key', 'x'.repeat(2_000))).rejects.toThrow(
+      /v:key.*bytes, more than the 2000 allowed/,
+    );
+    expect(await cache.get('key')).toBe('small');
+  });
+
+  it('answers a load that is too large to store, and says so in an event', async () => {
+    const events: string[] = [];
+    const onEvent = (event: { type: string; reason?: string }): number =>
+      events.push(event.reason ?? event.type);
+    const cache = new CacheService(new InMemoryBackend({ maxBytes: 2_000 }), { onEvent });
+    expect(await cache.getOrSet('key', () => 'x'.repeat(2_000))).toHaveLength(2_000);
+    expect(events).toContain('too-large');
+    expect(await cache.has('key')).toBe(false);
+  });
+
+  it('lets expired entries go although nobody asks for them', async () => {
+    const backend = new InMemoryBackend();
+    for (let index = 0; index < 2_000; index++)
+      backend.set(`key${index}`, bytesOf('value'), index % 2 === 0 ? 10 : 60_000);
+    const left = (): number =>
+      Array.from({ length: 2_000 }, (_, index) => backend.get(`key${index}`)).filter(Boolean).length;
+    expect(left()).toBe(2_000);
+    await until('half of the entries are gone', async () => left() === 1_000);
+    expect(backend.get('key1')).toBeDefined();
+  });
+
+  it('does not let an entry go that was written again with a longer ttl', async () => {
+    const backend = new InMemoryBackend();
+    backend.set('renewed', bytesOf('1'), 10);
+    backend.set('renewed', bytesOf('2'), 60_000);
+    backend.set('gone', bytesOf('1'), 20);
+    await until('the other entry is gone', async () => backend.get('gone') === undefined);
+    expect(backend.get('renewed')).toBeDefined();
+  });
+
+  it('keeps no process alive', async () => {
+    const program = `
+      import { InMemoryBackend } from ${JSON.stringify(new URL('../../dist/lib/index.js', import.meta.url).href)};
+      const backend = new InMemoryBackend();
+      backend.set('key', new Uint8Array(1), 3_600_000);
+      console.log('written');`;
+    const run = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], {
+      timeout: 20_000,
+    });
+    await expect(run).resolves.toMatchObject({ stdout: 'written\n' });
+  });
+
+  it('shares no memory with the one who wrote', () => {
+    const backend = new InMemoryBackend();
+    const pooled = Buffer.from('a small text lies in a pool that many share');
+    backend.set('key', pooled, Infinity);
+    expect(backend.get('key')?.bytes.buffer).not.toBe(pooled.buffer);
+  });
+
+  it('is empty after it was closed', async () => {
+    const backend = new InMemoryBackend();
+    backend.set('key', bytesOf('value'), Infinity);
+    await backend.close();
+    expect(backend.get('key')).toBeUndefined();
+  });
+
+  it('shares nothing with another instance of the same namespace', () => {
+    const [one, other] = [
+      new InMemoryBackend({ namespace: 'shop' }),
+      new InMemoryBackend({ namespace: 'shop' }),
+    ];
+    const key = randomUUID();
+    one.set(key, bytesOf('one'), Infinity);
+    expect(other.get(key)).toBeUndefined();
+  });
+
+  it.each([
+    [{ maxEntries: 0 }, /maxEntries must be a whole number above 0, not 0/],
+    [{ maxEntries: 1.5 }, /maxEntries/],
+    [{ maxBytes: Number.NaN }, /maxBytes/],
+    [{ maxBytes: '1gb' as never }, /maxBytes must be a whole number above 0, not 1gb/],
+    [{ namespace: 'shop:eu' }, /InMemoryBackend: the namespace "shop:eu" is not allowed/],
+    [{ namespace: '' }, /namespace "" is not allowed/],
+    [{ namespace: 'x'.repeat(65) }, /namespace/],
+    [{ max: 5 } as never, /unknown option "max".*maxEntries/],
+  ])('refuses the options %j', (options, message) => {
+    expect(() => new InMemoryBackend(options)).toThrow(CachekitConfigError);
+    expect(() => new InMemoryBackend(options)).toThrow(message);
+  });
+});

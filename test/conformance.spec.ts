@@ -1,0 +1,7 @@
+import { InMemoryBackend } from 'nestjs-cachekit';
+import { describeBackend } from 'nestjs-cachekit/testing';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+
+const runner = { describe, it, beforeAll, afterAll };
+
+describeBackend('InMemoryBackend', (namespace) => new InMemoryBackend({ namespace }), runner);

@@ -1,0 +1,216 @@
+import {
+  BackendUnavailableError,
+  CachekitConfigError,
+  CacheService,
+  type CacheEvent,
+  InMemoryBackend,
+  UnknownOutcomeError,
+} from 'nestjs-cachekit';
+import { describe, expect, it } from 'vitest';
+import { gate } from '../../lib/testing/tools.js';
+
+/** A real store whose operations can be made to fail or to hang. */
+class FaultyBackend extends InMemoryBackend {
+  fault: 'none' | 'fails' | 'hangs' = 'none';
+  private readonly broken = new Set<string>();
+
+  breaks(fault: 'fails' | 'hangs', ...operations: ('get' | 'set' | 'replace' | 'delete')[]): void {
+    this.fault = fault;
+    for (const operation of operations) this.broken.add(operation);
+  }
+
+  override get(key: string): never {
+    return this.run('get', () => super.get(key));
+  }
+
+  override set(key: string, bytes: Uint8Array, ttlMs: number): never {
+    return this.run('set', () => super.set(key, bytes, ttlMs));
+  }
+
+  override replace(key: string, seen: string | undefined, bytes: Uint8Array, ttlMs: number): never {
+    return this.run('replace', () => super.replace(key, seen, bytes, ttlMs));
+  }
+
+  override delete(keys: readonly string[]): never {
+    return this.run('delete', () => super.delete(keys));
+  }
+
+  /** As a backend with a server: every answer is a promise. */
+  private run<T>(operation: string, work: () => T): never {
+    if (!this.broken.has(operation)) return Promise.resolve().then(work) as never;
+    if (this.fault === 'hangs') return new Promise(() => undefined) as never;
+    return Promise.reject(new Error('connection lost')) as never;
+  }
+}
+
+function faulty(): { backend: FaultyBackend; cache: CacheService; events: CacheEvent[] } {
+  const events: CacheEvent[] = [];
+  const backend = new FaultyBackend();
+  return { backend, events, cache: new CacheService(backend, { onEvent: (event) => events.push(event) }) };
+}
+
+describe('A CacheService whose backend fails', () => {
+  it.each(['fails', 'hangs'] as const)('reads a miss when the read %s', async (fault) => {
+    const { backend, cache, events } = faulty();
+    await cache.set('key', 'value');
+    backend.breaks(fault, 'get');
+    expect(await cache.get('key')).toBeUndefined();
+    expect(await cache.has('key')).toBe(false);
+    expect(await cache.ttl('key')).toBeUndefined();
+    expect(events).toContainEqual(expect.objectContaining({ type: 'error', operation: 'get', key: 'key' }));
+  });
+
+  it.each(['fails', 'hangs'] as const)(
+    'answers a load, once for all, when the read %s, and stores nothing',
+    async (fault) => {
+      const { backend, cache } = faulty();
+      await cache.set('key', 'old');
+      backend.breaks(fault, 'get');
+      const slow = gate<string>();
+      const callers = Array.from({ length: 100 }, () => cache.getOrSet('key', slow.load));
+      await slow.reached;
+      await expect(cache.get('key')).resolves.toBeUndefined();
+      slow.open('loaded');
+      expect(new Set(await Promise.all(callers))).toEqual(new Set(['loaded']));
+      expect(slow.calls()).toBe(1);
+    },
+  );
+
+  it.each(['fails', 'hangs'] as const)('answers a load when the write after it %s', async (fault) => {
+    const { backend, cache, events } = faulty();
+    backend.breaks(fault, 'replace');
+    expect(await cache.getOrSet('key', () => 'loaded')).toBe('loaded');
+    expect(events).toContainEqual(expect.objectContaining({ type: 'not-stored', reason: 'backend' }));
+  });
+
+  it.each(['fails', 'hangs'] as const)('says so when a command %s', async (fault) => {
+    const { backend, cache } = faulty();
+    backend.breaks(fault, 'set', 'delete');
+    await expect(cache.set('key', 1)).rejects.toThrow(BackendUnavailableError);
+    await expect(cache.delete('key')).rejects.toThrow(
+      /FaultyBackend\.delete\("key"\): (connection lost|no answer within 500 ms)/,
+    );
+    await expect(cache.invalidateTags('tag')).rejects.toThrow(BackendUnavailableError);
+  });
+
+  it('keeps the client’s own error as the cause', async () => {
+    const { backend, cache } = faulty();
+    backend.breaks('fails', 'set');
+    await expect(cache.set('key', 1)).rejects.toMatchObject({ cause: { message: 'connection lost' } });
+  });
+
+  it('lets no caller join a load that began before an invalidation, also while the backend is away', async () => {
+    const { backend, cache } = faulty();
+    backend.breaks('fails', 'get', 'delete', 'replace');
+    let release = (_value: string): void => undefined;
+    const old = cache.getOrSet('key', () => new Promise<string>((resolve) => (release = resolve)));
+    await new Promise(setImmediate);
+    await expect(cache.delete('key')).rejects.toThrow();
+    expect(await cache.getOrSet('key', () => 'new')).toBe('new');
+    release('old');
+    expect(await old).toBe('old');
+  });
+
+  it('says that it does not know whether it counted when the write is late', async () => {
+    const { backend, cache } = faulty();
+    backend.breaks('hangs', 'replace');
+    await expect(cache.increment('counter')).rejects.toThrow(UnknownOutcomeError);
+  });
+
+  it('does not let a listener that throws harm what it is told of', async () => {
+    const onEvent = (): never => {
+      throw new Error('listener');
+    };
+    const cache = new CacheService(new InMemoryBackend(), { onEvent });
+    await cache.set('key', 1);
+    expect(await cache.get('key')).toBe(1);
+  });
+});
+
+describe('A CacheService', () => {
+  const cache = new CacheService(new InMemoryBackend());
+
+  it('loads on and on where each load is stored, and not where ttl is 0', async () => {
+    let loads = 0;
+    for (const ttl of [60, 0, 0]) await cache.getOrSet(`ttl${ttl}`, () => ++loads, ttl);
+    expect(loads).toBe(3);
+  });
+
+  it.each([undefined, null, 5, {}, ['key'], Symbol('key')])('refuses %s as a key', async (key) => {
+    const wrong = key as string;
+    for (const call of [
+      () => cache.get(wrong),
+      () => cache.set(wrong, 1),
+      () => cache.has(wrong),
+      () => cache.ttl(wrong),
+      () => cache.touch(wrong, 1),
+      () => cache.increment(wrong),
+      () => cache.getOrSet(wrong, () => 1),
+      () => cache.getMany([wrong]),
+      () => cache.setMany([[wrong, 1]]),
+    ]) {
+      await expect(call()).rejects.toThrow(/^CacheService\.\w+: a key is a string/);
+    }
+  });
+
+  it('refuses tags that are not strings, and more than 64 of them', async () => {
+    const many = Array.from({ length: 65 }, (_, index) => `${index}`);
+    await expect(cache.set('key', 1, { tags: 'tag' as never })).rejects.toThrow(TypeError);
+    await expect(cache.set('key', 1, { tags: [5 as never] })).rejects.toThrow(
+      /tags must be an array of strings/,
+    );
+    await expect(cache.set('key', 1, { tags: many })).rejects.toThrow(/65 tags are too many/);
+    await expect(cache.invalidateTags(...many)).rejects.toThrow(RangeError);
+    await cache.set('key', 1, { tags: [...many.slice(0, 64), '0'] });
+    expect(await cache.get('key')).toBe(1);
+  });
+
+  it('refuses undefined as a value, with the way out', async () => {
+    await expect(cache.set('key', undefined)).rejects.toThrow(/Use null, or delete the key/);
+    await expect(cache.setMany([['key', undefined]])).rejects.toThrow(TypeError);
+  });
+
+  it('refuses to add to what is not a number, or by what is not one', async () => {
+    await cache.set('text', 'five');
+    await expect(cache.increment('text')).rejects.toThrow(/the value under "text" is a string, not a number/);
+    await expect(cache.increment('text', Number.NaN)).rejects.toThrow(TypeError);
+    expect(await cache.get('text')).toBe('five');
+  });
+
+  it('refuses a load that is not a function', async () => {
+    await expect(cache.getOrSet('key2', 'value' as never)).rejects.toThrow(/load must be a function/);
+  });
+
+  it.each(['', 'a b', 'a:b', 'a/b', 'x'.repeat(65), 5 as never])(
+    'refuses %j as the name of a namespace',
+    (name) => {
+      expect(() => cache.namespace(name)).toThrow(CachekitConfigError);
+    },
+  );
+
+  it('refuses options that do not exist', () => {
+    expect(() => new CacheService(new InMemoryBackend(), { TTL: 5 } as never)).toThrow(
+      /unknown option "TTL"/,
+    );
+  });
+
+  it('tells a listener what happens', async () => {
+    const events: CacheEvent[] = [];
+    const watched = new CacheService(new InMemoryBackend(), { onEvent: (event) => events.push(event) });
+    await watched.getOrSet('key', () => 1, { tags: ['tag'] });
+    await watched.get('key');
+    await watched.invalidateTags('tag');
+    await watched.delete('key');
+    await watched.namespace('eu').clear();
+    await watched.clear();
+    expect(events).toEqual([
+      { type: 'miss', key: 'key' },
+      { type: 'set', key: 'key' },
+      { type: 'hit', key: 'key' },
+      { type: 'invalidate', tags: ['tag'] },
+      { type: 'delete', key: 'key' },
+      { type: 'clear', namespace: 'eu' },
+      { type: 'clear' },
+    ]);
+  });
+});

@@ -1,0 +1,128 @@
+import { CacheService, InMemoryBackend, UnserializableValueError } from 'nestjs-cachekit';
+import { describe, expect, it } from 'vitest';
+
+class Price {
+  readonly #secret = 'not data';
+
+  constructor(
+    readonly cents: number,
+    readonly format = (): string => `${this.cents} ${this.#secret}`,
+  ) {}
+}
+
+class Money {
+  constructor(private readonly cents: number) {}
+
+  toJSON(): unknown {
+    return { amount: this.cents / 100 };
+  }
+}
+
+const cache = new CacheService(new InMemoryBackend());
+
+async function roundTrip(value: unknown): Promise<unknown> {
+  await cache.set('key', value);
+  return cache.get('key');
+}
+
+describe('A stored value', () => {
+  it('is plain JSON in the store where it is plain JSON', async () => {
+    const backend = new InMemoryBackend();
+    await new CacheService(backend).set('user:1', { name: 'Ada', age: 36 }, { ttl: 60 });
+    const stored = Buffer.from(backend.get('v:user:1')?.bytes ?? []).toString();
+    expect(stored).toMatch(/^ck1 vj \d{13} \d{13}\n\{"name":"Ada","age":36\}$/);
+  });
+
+  it('lists its tags in a header of ASCII', async () => {
+    const backend = new InMemoryBackend();
+    await new CacheService(backend).set('key', 1, { tags: ['Zürich\n'] });
+    const stored = Buffer.from(backend.get('v:key')?.bytes ?? []).toString('latin1');
+    expect(stored).toMatch(/^ck1 vj \d+ \d+ \[\["t:Z\\u00fcrich\\n","[\w-]{16}"\]\]\n1$/);
+  });
+
+  it('that was an instance of a class has its own data and nothing else', async () => {
+    expect(await roundTrip(new Price(5))).toStrictEqual({ cents: 5 });
+    expect(await roundTrip([new Date(5), new Price(5)])).toStrictEqual([new Date(5), { cents: 5 }]);
+  });
+
+  it('that says how it looks as JSON, looks so', async () => {
+    expect(await roundTrip({ price: new Money(250) })).toStrictEqual({ price: { amount: 2.5 } });
+    expect(await roundTrip({ when: new Date(1), price: new Money(250) })).toStrictEqual({
+      when: new Date(1),
+      price: { amount: 2.5 },
+    });
+  });
+
+  it('that was an Error has its kind, its message, what was added to it, and no class of the app', async () => {
+    class PaymentError extends TypeError {
+      readonly status = 402;
+      override readonly name = 'PaymentError';
+    }
+    const error = (await roundTrip(new PaymentError('declined'))) as Error;
+    expect(error).toBeInstanceOf(Error);
+    expect(error).not.toBeInstanceOf(PaymentError);
+    expect(error).toMatchObject({ name: 'PaymentError', message: 'declined', status: 402 });
+  });
+
+  it.each([
+    ['a function', () => 1],
+    ['a symbol', Symbol('s')],
+    ['a function in an array', [() => 1]],
+    ['a promise', Promise.resolve(1)],
+    ['a WeakMap', new WeakMap()],
+  ])('can not be %s: a typed error, and what was there is kept', async (_kind, value) => {
+    await cache.set('kept', 'before');
+    await expect(cache.set('kept', value)).rejects.toThrow(UnserializableValueError);
+    expect(await cache.get('kept')).toBe('before');
+  });
+
+  it.each(['{"__proto__":{"admin":true}}', '[{"a":{"__proto__":1}}]'])(
+    'can not have an own __proto__ key: %s',
+    async (json) => {
+      await expect(cache.set('key', JSON.parse(json))).rejects.toThrow(/__proto__/);
+      await expect(cache.set('key', [new Date(), JSON.parse(json)])).rejects.toThrow(/__proto__/);
+    },
+  );
+
+  it('in the store that names __proto__ changes no prototype', async () => {
+    const backend = new InMemoryBackend();
+    const attacked = new CacheService(backend);
+    for (const payload of [
+      'j 1 never\n{"__proto__":{"admin":true}}',
+      'd 1 never\n[{"__proto__":1},{"admin":2},true]',
+    ]) {
+      await backend.set('v:key', Buffer.from(`ck1 v${payload}`), 60_000);
+      const value = (await attacked.get<{ admin?: boolean }>('key')) ?? {};
+      expect(value.admin).toBeUndefined();
+      expect(({} as { admin?: boolean }).admin).toBeUndefined();
+    }
+  });
+
+  it('that a load answers and nobody can store rejects its callers with a typed error', async () => {
+    await expect(cache.getOrSet('function', () => () => 1)).rejects.toThrow(UnserializableValueError);
+    expect(await cache.getOrSet('function', () => 'works again')).toBe('works again');
+  });
+
+  it('is shared and frozen with isolate: false, where it is plain JSON', async () => {
+    const sharing = new CacheService(new InMemoryBackend(), { isolate: false });
+    await sharing.set('json', { list: [1] });
+    await sharing.set('map', new Map([[1, 2]]));
+    const [first, second] = [await sharing.get<{ list: number[] }>('json'), await sharing.get('json')];
+    expect(first).toBe(second);
+    expect(() => first?.list.push(2)).toThrow(TypeError);
+    expect(await sharing.get('map')).not.toBe(await sharing.get('map'));
+  });
+
+  it('is written and read by the serializer that the app gives', async () => {
+    const backend = new InMemoryBackend();
+    const upperCase = new CacheService(backend, {
+      serializer: {
+        serialize: (value) => ({ codec: 'U', payload: String(value).toUpperCase() }),
+        deserialize: (codec, payload) => `${codec}:${Buffer.from(payload).toString()}`,
+      },
+    });
+    expect(await upperCase.getOrSet('key', () => 'value')).toBe('U:VALUE');
+    expect(await upperCase.get('key')).toBe('U:VALUE');
+    expect(await new CacheService(backend).get('key')).toBeUndefined();
+  });
+});
