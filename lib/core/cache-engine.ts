@@ -13,6 +13,7 @@ import { shareFrozen } from './shared-value.js';
 import { type Flight, type Sight, SingleFlight } from './single-flight.js';
 import { Store } from './store.js';
 import { markersOf, TagMarkers } from './tag-markers.js';
+import { warnOnce } from './warn-once.js';
 
 /** How a value is fetched. */
 export interface FetchOptions<T> {
@@ -73,7 +74,7 @@ export class CacheEngine {
     try {
       this.options.onEvent(event);
     } catch (error) {
-      process.emitWarning(`The onEvent listener of a cache threw: ${String(error)}`, 'CachekitWarning');
+      warnOnce('onEvent', `The onEvent listener of a cache threw: ${String(error)}`);
     }
   }
 

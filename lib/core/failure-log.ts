@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { excerpt } from './errors.js';
 import type { CacheEvent } from './events.js';
 
 /** A cache that is away fails thousands of times a minute: one line in this time says enough. */
@@ -15,9 +16,10 @@ export class FailureLog {
 
   /** Takes every event, and logs what a person should know. */
   readonly onEvent = (event: CacheEvent): void => {
-    if (event.type === 'error') this.warn(`${event.operation} failed: ${reasonOf(event.error)}`);
-    else if (event.type === 'not-stored' && event.error !== undefined && event.reason !== 'backend') {
-      this.warn(`"${event.key}" was answered but not stored: ${reasonOf(event.error)}`);
+    if (event.type === 'error') {
+      this.warn(`${event.operation} failed: ${reasonOf(event.error)} The app goes on.`);
+    } else if (event.type === 'not-stored' && event.error !== undefined && event.reason !== 'backend') {
+      this.warn(`"${excerpt(event.key)}" was answered but not stored: ${reasonOf(event.error)}`);
     }
   };
 
@@ -28,7 +30,7 @@ export class FailureLog {
       return;
     }
     const more = this.unsaid === 0 ? '' : ` (and ${this.unsaid} more like it since the last message)`;
-    this.logger.warn(`${this.cache}: ${message}${more} The app goes on without the cache.`);
+    this.logger.warn(`${this.cache}: ${message}${more}`);
     this.quietUntilMs = nowMs + QUIET_MS;
     this.unsaid = 0;
   }

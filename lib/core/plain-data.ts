@@ -73,7 +73,10 @@ function isLeaf(value: object): boolean {
 /** Objects that stand for something else than their properties: stored as those, they would be empty. */
 function isHandle(value: object): boolean {
   return (
-    types.isPromise(value) || types.isWeakMap(value) || types.isWeakSet(value) || types.isGeneratorObject(value)
+    types.isPromise(value) ||
+    types.isWeakMap(value) ||
+    types.isWeakSet(value) ||
+    types.isGeneratorObject(value)
   );
 }
 

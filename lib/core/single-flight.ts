@@ -82,9 +82,12 @@ export class SingleFlight<T> {
   start(key: EntryKey, markers: readonly EntryKey[], run: (flight: Flight<T>) => Promise<T>): Flight<T> {
     const flight = this.create(markers);
     this.flights.set(key, flight);
-    flight.result = run(flight).finally(() => {
-      if (this.flights.get(key) === flight) this.flights.delete(key);
-    });
+    // In a later microtask, so that whoever is called from within `run` and asks for the same key finds a result.
+    flight.result = Promise.resolve()
+      .then(() => run(flight))
+      .finally(() => {
+        if (this.flights.get(key) === flight) this.flights.delete(key);
+      });
     return flight;
   }
 

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import type { Awaitable, CacheBackend, Stored } from '../backends/cache-backend.js';
 import { CLEAR_DEADLINE_MS, READ_DEADLINE_MS, withDeadline, WRITE_DEADLINE_MS } from './deadline.js';
 import { type EntryKey, readable } from './entry-key.js';
-import { BackendUnavailableError, CachekitError, excerpt } from './errors.js';
+import { BackendUnavailableError, CachekitError, EntryTooLargeError, excerpt } from './errors.js';
 import type { BackendOperation, CacheEventListener } from './events.js';
 
 /**
@@ -63,6 +63,8 @@ export class Store {
 
   private failed(operation: BackendOperation, key: EntryKey | undefined, cause: unknown): CachekitError {
     const error = cause instanceof CachekitError ? cause : this.unavailable(operation, key, cause);
+    // The backend works: the entry is at fault, and the caller knows what that means.
+    if (error instanceof EntryTooLargeError) return error;
     this.report({ type: 'error', operation, error, ...(key !== undefined && { key: readable(key) }) });
     return error;
   }

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { parse, stringify } from 'devalue';
 import { BrokenEntryError, UnserializableValueError } from './errors.js';
 import { errorFromParts, PortableError } from './portable-error.js';
@@ -26,10 +27,17 @@ const REVIVERS = {
  */
 export class ValueSerializer implements CacheSerializer {
   serialize(value: unknown): SerializedValue {
-    if (isJson(value)) return { codec: JSON_CODEC, payload: JSON.stringify(value) };
-    const data = toData(value);
-    if (isJson(data)) return { codec: JSON_CODEC, payload: JSON.stringify(data) };
-    return { codec: DEVALUE_CODEC, payload: escapeLoneSurrogates(devalue(data)) };
+    try {
+      if (isJson(value)) return { codec: JSON_CODEC, payload: JSON.stringify(value) };
+      const data = toData(value);
+      if (isJson(data)) return { codec: JSON_CODEC, payload: JSON.stringify(data) };
+      return { codec: DEVALUE_CODEC, payload: escapeLoneSurrogates(stringify(data, REDUCERS)) };
+    } catch (cause) {
+      if (cause instanceof UnserializableValueError) throw cause;
+      // A getter or a toJSON that throws, or a value that is nested deeper than the stack.
+      const reason = types.isNativeError(cause) ? cause.message : String(cause);
+      throw new UnserializableValueError(`This value can't be cached: ${reason}.`, { cause });
+    }
   }
 
   deserialize(codec: string, payload: Uint8Array): unknown {
@@ -38,15 +46,6 @@ export class ValueSerializer implements CacheSerializer {
     throw new BrokenEntryError(
       `The entry is in an encoding named "${codec}", which this serializer does not know.`,
     );
-  }
-}
-
-function devalue(data: unknown): string {
-  try {
-    return stringify(data, REDUCERS);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UnserializableValueError(`This value can't be cached: ${reason}.`, { cause });
   }
 }
 

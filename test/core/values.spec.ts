@@ -70,6 +70,15 @@ describe('A stored value', () => {
     ['a function in an array', [() => 1]],
     ['a promise', Promise.resolve(1)],
     ['a WeakMap', new WeakMap()],
+    ['nested 100,000 deep', JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))],
+    [
+      'an object with a getter that throws',
+      {
+        get broken(): never {
+          throw new Error('broken getter');
+        },
+      },
+    ],
   ])('can not be %s: a typed error, and what was there is kept', async (_kind, value) => {
     await cache.set('kept', 'before');
     await expect(cache.set('kept', value)).rejects.toThrow(UnserializableValueError);
