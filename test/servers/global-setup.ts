@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { setUpRedis } from './redis.server.js';
+import type { SetUp } from './set-up.js';
+import { makeTempFolder, removeTempFolder } from './temp-folder.js';
+import { provideFacts } from './tested-against.js';
+import { removeFolderAtExit } from './watchdog.js';
+
+/** Every backend's servers. A new one is a `*.server.ts` file and an entry here. */
+const SET_UPS: readonly SetUp[] = [setUpRedis];
+
+/** Starts the servers that all specs share, all at once, and answers how to stop them. Vitest calls it once a run. */
+export default async function globalSetup({ provide, tmpDir }: TestProject): Promise<() => Promise<void>> {
+  // Vitest removes its own folder only when it ends in order.
+  removeFolderAtExit(tmpDir);
+  const servers = await Promise.all(SET_UPS.map((setUp) => setUp(provide)));
+  const folder = await makeTempFolder('run');
+  const facts = servers.flatMap((server) => server.facts);
+  provideFacts(provide, join(folder, 'tested-against.jsonl'), facts);
+
+  return async () => {
+    await Promise.all(servers.map(({ stop }) => stop()));
+    await removeTempFolder(folder);
+  };
+}

@@ -1,0 +1,19 @@
+/** What a group of tests needs to be there, as its name in `describeOn` and in the closing table. */
+export type Need =
+  /** The Redis that all specs share. */
+  | 'redis'
+  /** A Redis of one's own, which a test may kill: `startRedis`. */
+  | 'redis process'
+  /** `startRedisCluster` */
+  | 'redis cluster'
+  /** `startRedisSentinel` */
+  | 'redis sentinel';
+
+/** Whether a server that is missing fails the run (in CI, or on demand) instead of skipping the tests that need it. */
+export function allNeedsRequired(): boolean {
+  return isOn(process.env['CI']) || isOn(process.env['CACHEKIT_REQUIRE_ALL']);
+}
+
+function isOn(value: string | undefined): boolean {
+  return value !== undefined && !['', '0', 'false'].includes(value.toLowerCase());
+}
