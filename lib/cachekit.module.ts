@@ -1,14 +1,16 @@
 import {
   type DynamicModule,
+  Inject,
   type InjectionToken,
   Module,
   type ModuleMetadata,
+  type NestModule,
   type OnModuleInit,
   type OptionalFactoryDependency,
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
+import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { CacheBackend } from './backends/cache-backend.js';
 import { InMemoryBackend } from './backends/in-memory.backend.js';
 import { BackendLifecycle } from './core/backend-lifecycle.js';
@@ -18,11 +20,20 @@ import { CachekitConfigError } from './core/errors.js';
 import type { CacheEvent } from './core/events.js';
 import { FailureLog } from './core/failure-log.js';
 import { checkName } from './core/names.js';
-import { type CacheOptions, resolveCacheOptions } from './core/options.js';
+import { checkOptionNames } from './core/option-names.js';
+import { CACHE_OPTIONS, type CacheOptions, resolveCacheOptions } from './core/options.js';
 import { getBackendToken, getCacheToken } from './core/tokens.js';
+import { checkHandlers } from './http/handler-checks.js';
+import {
+  getHttpOptionsToken,
+  HTTP_OPTIONS,
+  type HttpCacheOptions,
+  resolveHttpOptions,
+} from './http/http-options.js';
+import { placeCache } from './http/placement.js';
 
 /** What can be set for a cache and its use over HTTP. */
-export interface CachekitOptions extends CacheOptions {
+export interface CachekitOptions extends CacheOptions, HttpCacheOptions {
   /** 1 to 64 of the characters A-Z a-z 0-9 _ . - Default: the unnamed cache, of which an app has one. */
   readonly name?: string;
   /** Whether an app whose cache can't be reached within 10 seconds refuses to start. Default: false. */
@@ -53,8 +64,11 @@ export interface CachekitAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
 
 /** Gives an app its caches: import `CachekitModule.forRoot(...)` once for each. Global. */
 @Module({})
-export class CachekitModule implements OnModuleInit {
-  constructor(private readonly modules: ModulesContainer) {}
+export class CachekitModule implements NestModule, OnModuleInit {
+  constructor(
+    @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
+    @Inject(ModulesContainer) private readonly modules: ModulesContainer,
+  ) {}
 
   /**
    * Registers a cache.
@@ -80,8 +94,17 @@ export class CachekitModule implements OnModuleInit {
     return { ...module, providers: [...(module.providers ?? []), options.useClass] };
   }
 
-  /** @throws CachekitConfigError for two caches with the same name, or two unnamed ones */
+  /** Nest copies the lists of interceptors into its routes right after this: the last moment to take one's place. */
+  configure(): void {
+    placeCache(this.moduleRef);
+  }
+
+  /**
+   * @throws CachekitConfigError for two caches with the same name, or two unnamed ones, and for decorators that can't
+   *   work where they are
+   */
   onModuleInit(): void {
+    checkHandlers(this.moduleRef);
     const seen = new Set<InjectionToken>();
     for (const { metatype, providers } of this.modules.values()) {
       if (metatype !== CachekitModule) continue;
@@ -92,6 +115,8 @@ export class CachekitModule implements OnModuleInit {
     }
   }
 }
+
+const SETUP_OPTIONS = ['backend', 'failFast', ...CACHE_OPTIONS, ...HTTP_OPTIONS];
 
 type SetupProvider =
   | { useValue: CachekitSetup }
@@ -121,6 +146,11 @@ function cacheModule(
       useFactory: (backend: CacheBackend, options: CachekitSetup) => createCache(backend, options, log),
     },
     {
+      provide: getHttpOptionsToken(name),
+      inject: [setupToken],
+      useFactory: (options: CachekitSetup) => resolveHttpOptions(options, place),
+    },
+    {
       provide: `cachekit:${name ?? ''}:lifecycle`,
       inject: [backendToken, cacheToken, setupToken],
       useFactory: (backend: CacheBackend, cache: CacheService, { failFast = false }: CachekitSetup) =>
@@ -130,12 +160,13 @@ function cacheModule(
   return { module: CachekitModule, global: true, imports, providers, exports: [backendToken, cacheToken] };
 }
 
-function createCache(backend: CacheBackend, options: CachekitSetup, log: FailureLog): CacheService {
+function createCache(backend: CacheBackend, setup: CachekitSetup, log: FailureLog): CacheService {
+  const given = Object.entries(setup).filter(([option]) => CACHE_OPTIONS.some((name) => name === option));
   const onEvent = (event: CacheEvent): void => {
     log.onEvent(event);
-    options.onEvent?.(event);
+    setup.onEvent?.(event);
   };
-  return new CacheService(backend, { ...options, onEvent });
+  return new CacheService(backend, { ...Object.fromEntries(given), onEvent });
 }
 
 function asyncSetup({ inject = [], useFactory, useClass, useExisting }: CachekitAsyncOptions): SetupProvider {
@@ -161,7 +192,9 @@ function toSetup(made: CacheBackend | CachekitSetup, place: string): CachekitSet
 
 function checkSetup(setup: CachekitSetup, place: string): void {
   checkBackend(setup.backend, place);
+  checkOptionNames(setup, SETUP_OPTIONS, place);
   resolveCacheOptions(setup, place);
+  resolveHttpOptions(setup, place);
 }
 
 function isCacheToken(token: InjectionToken): boolean {

@@ -1,0 +1,38 @@
+import type { Fetched } from '../core/cache-engine.js';
+import type { HttpExchange } from './http-exchange.js';
+
+/**
+ * Why a request went past the cache:
+ * - `body`: the request has a body
+ * - `callback`: a callback of the decorator threw, or answered something of the wrong kind
+ * - `condition`: `when` said no
+ * - `credentials`: the request says who makes it, in a way that the key does not cover
+ * - `identity`: `identify` did not say who makes it
+ * - `inputs`: the handler takes inputs that the key can't see
+ * - `key`: the request has something that can't stand in a key
+ * - `response`: the answer can't be shared, or says itself that it must not be
+ */
+export type BypassDetail =
+  'body' | 'callback' | 'condition' | 'credentials' | 'identity' | 'inputs' | 'key' | 'response';
+
+/** The values of the header `Cache-Status` (RFC 9211). */
+export function fetchedStatus({ hit, collapsed, stored, ttlMs }: Fetched<unknown>): string {
+  if (collapsed) return 'fwd=uri-miss; collapsed';
+  if (hit) return ttlMs === Infinity ? 'hit' : `hit; ttl=${Math.floor(ttlMs / 1_000)}`;
+  return stored ? 'fwd=uri-miss; stored' : 'fwd=uri-miss';
+}
+
+export function bypassStatus(detail: BypassDetail): string {
+  return `fwd=bypass; detail=${detail}`;
+}
+
+/** The request's method is one whose answers are not cached. */
+export const METHOD_STATUS = 'fwd=method';
+
+/** Adds this cache to what caches before it said. Does nothing once the answer is on its way. */
+export function setCacheStatus(exchange: HttpExchange, status: string): void {
+  if (exchange.isSent) return;
+  const before = exchange.responseHeader('cache-status');
+  const others = before === undefined ? [] : [before].flat();
+  exchange.setResponseHeader('Cache-Status', [...others, `cachekit; ${status}`].join(', '));
+}

@@ -1,0 +1,146 @@
+import { CachekitConfigError } from '../core/errors.js';
+import { checkOptionNames } from '../core/option-names.js';
+import { markersOf } from '../core/tag-markers.js';
+import { toMilliseconds, type Ttl } from '../core/ttl.js';
+import type { Call, Callback } from './call.js';
+import { checkHeaderNames } from './header-name.js';
+import { type CacheScope, checkScope } from './http-options.js';
+
+/** The tags of a call: a fixed list, or a function of the call. At most 64. */
+export type TagsOf = readonly string[] | ((call: Call) => readonly string[]);
+
+/** A key of the app's own: a text, or several that together are the key. */
+export type OwnKey = string | readonly string[];
+
+/** What can be said of a cached handler. */
+export interface CachedOptions {
+  /** How long an answer stays fresh. `0`: this handler is not cached. Default: the cache's `ttl`. */
+  readonly ttl?: Ttl;
+  /**
+   * Names an answer, in place of the path's parameters and the query: a text, or several (never join them yourself).
+   * Who makes the request, the API version, the host and `vary` still count. Default: parameters and query.
+   */
+  readonly key?: OwnKey | ((call: Call) => OwnKey);
+  /** Only these names of the query count. Default: all. */
+  readonly query?: readonly string[];
+  /** Request headers that the answer depends on. `@Headers('x')` adds `x` by itself. Default: none. */
+  readonly vary?: readonly string[];
+  /** What the answer is about, for `@CacheEvict` and `CacheService.invalidateTags`. Default: none. */
+  readonly tags?: TagsOf;
+  /** Who shares an answer. Default: the cache's `scope`. */
+  readonly scope?: CacheScope;
+  /** Whether this call goes through the cache at all. Default: every call. */
+  readonly when?: (call: Call) => boolean;
+  /** Whether this answer is not to be stored. Default: every answer is stored. */
+  readonly unless?: Callback<unknown, boolean>;
+  /** The name of the cache. Default: the unnamed one. */
+  readonly cache?: string;
+}
+
+/** The options, checked, with every default that needs no module filled in. */
+export interface ResolvedCachedOptions {
+  /** Where they were given: `@Cached on CatsController.find`. */
+  readonly place: string;
+  /** `undefined`: the cache's. */
+  readonly ttlMs: number | undefined;
+  readonly key: CachedOptions['key'];
+  readonly query: readonly string[] | undefined;
+  /** In lower case. */
+  readonly vary: readonly string[];
+  readonly tags: TagsOf;
+  /** `undefined`: the cache's. */
+  readonly scope: CacheScope | undefined;
+  readonly when: CachedOptions['when'];
+  readonly unless: CachedOptions['unless'];
+  readonly cache: string | undefined;
+}
+
+const NAMES: readonly string[] = [
+  'ttl',
+  'key',
+  'query',
+  'vary',
+  'tags',
+  'scope',
+  'when',
+  'unless',
+  'cache',
+] satisfies (keyof CachedOptions)[];
+
+/**
+ * Checks what a `@Cached` was given.
+ *
+ * @param given a ttl, or options
+ * @throws RangeError for an impossible ttl
+ * @throws CachekitConfigError for an unknown option, or one of the wrong kind
+ */
+export function resolveCachedOptions(given: Ttl | CachedOptions, place: string): ResolvedCachedOptions {
+  const options = typeof given === 'object' ? given : { ttl: given };
+  checkOptionNames(options, NAMES, place);
+  const { ttl, key, query, vary = [], tags = [], scope, when, unless, cache } = options;
+  if (scope !== undefined) checkScope(scope, place);
+  check(key === undefined || typeof key === 'function' || isKey(key), 'key', KEY_KIND, place);
+  check(query === undefined || isTextList(query), 'query', "an array of names, such as ['page']", place);
+  check(when === undefined || typeof when === 'function', 'when', 'a function of the call', place);
+  check(unless === undefined || typeof unless === 'function', 'unless', 'a function of the value', place);
+  return {
+    place,
+    ttlMs: ttl === undefined ? undefined : toMilliseconds(ttl, place),
+    key,
+    query,
+    vary: checkHeaderNames(vary, 'vary', place),
+    tags: checkTagsOption(tags, place),
+    scope,
+    when,
+    unless,
+    cache: checkCacheName(cache, place),
+  };
+}
+
+const KEY_KIND = 'a text, an array of texts, or a function that answers one of them';
+
+/** @throws CachekitConfigError */
+export function checkTagsOption(tags: TagsOf, place: string): TagsOf {
+  if (typeof tags === 'function') return tags;
+  try {
+    markersOf(tags, place);
+    return tags;
+  } catch (cause) {
+    throw new CachekitConfigError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** @throws CachekitConfigError */
+export function checkCacheName(cache: string | undefined, place: string): string | undefined {
+  check(
+    cache === undefined || (typeof cache === 'string' && cache !== ''),
+    'cache',
+    'the name of a cache',
+    place,
+  );
+  return cache;
+}
+
+/** The tags of one call, unchecked. @throws what the callback throws */
+export function tagsOf(tags: TagsOf, call: () => Call): readonly string[] {
+  return typeof tags === 'function' ? tags(call()) : tags;
+}
+
+/** @throws TypeError for what is not a text or a list of texts; or what the callback throws */
+export function keyOf(key: NonNullable<CachedOptions['key']>, call: () => Call): OwnKey {
+  const text: unknown = typeof key === 'function' ? key(call()) : key;
+  if (isKey(text)) return text;
+  throw new TypeError('key must answer a text, or an array of texts');
+}
+
+function isKey(value: unknown): value is OwnKey {
+  return typeof value === 'string' || isTextList(value);
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+function check(right: boolean, option: string, kind: string, place: string): void {
+  if (!right) throw new CachekitConfigError(`${place}: the option ${option} must be ${kind}.`);
+}

@@ -1,0 +1,45 @@
+import { types } from 'node:util';
+
+/** Deeper data is somebody's attack or a cycle. */
+const DEEPEST = 100;
+
+/**
+ * JSON in which equal data has equal text: the names in an object are sorted, an array keeps its order. A property
+ * that is `undefined` is left out.
+ *
+ * @throws TypeError for anything that JSON can't tell apart from something else: instances of classes, functions,
+ *   symbols, NaN, objects with hidden properties, or nesting deeper than 100
+ */
+export function canonicalJson(value: unknown, depth = 0): string {
+  if (depth > DEEPEST) throw new TypeError('it is nested too deeply');
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return JSON.stringify(value);
+  if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
+  if (Array.isArray(value))
+    return `[${Array.from(value, (item) => canonicalJson(item, depth + 1)).join(',')}]`;
+  if (!isPlainRecord(value)) throw new TypeError(`it holds ${describe(value)}, which is not plain JSON`);
+  const members = Object.keys(value)
+    .filter((name) => value[name] !== undefined)
+    .toSorted()
+    .map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name], depth + 1)}`);
+  return `{${members.join(',')}}`;
+}
+
+/** A plain object all of whose own properties are seen by `Object.keys`. */
+function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || types.isProxy(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return (
+    (prototype === null || isObjectPrototype(prototype)) &&
+    Reflect.ownKeys(value).length === Object.keys(value).length
+  );
+}
+
+/** Also that of another realm, such as the one a Jest test runs in. */
+function isObjectPrototype(prototype: unknown): boolean {
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return `a ${typeof value}`;
+  return `an instance of ${value.constructor?.name ?? 'an unknown class'}`;
+}

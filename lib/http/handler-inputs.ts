@@ -1,0 +1,87 @@
+import 'reflect-metadata';
+import type { Type } from '@nestjs/common';
+import { NEST_METADATA, PARAMETER } from './nest-metadata.js';
+
+/** What a handler takes from a request, as its parameter decorators say. */
+export interface HandlerInputs {
+  /** The headers it takes by name, in lower case. */
+  readonly headers: readonly string[];
+  /** What it takes that may depend on anything, as the app wrote it: `@Req()`. The key can't see these. */
+  readonly unseen: readonly string[];
+  /** It takes `@Res()` or `@Next()`, and may answer by itself. */
+  readonly takesResponse: boolean;
+}
+
+/** Parameters that stand in the key, or (the body) are empty whenever the cache is used. */
+const SEEN: ReadonlySet<number> = new Set([PARAMETER.query, PARAMETER.param, PARAMETER.host, PARAMETER.body]);
+
+const DECORATORS: Readonly<Record<number, string>> = {
+  [PARAMETER.request]: '@Req()',
+  [PARAMETER.headers]: '@Headers() without a name',
+  [PARAMETER.session]: '@Session()',
+  [PARAMETER.file]: '@UploadedFile()',
+  [PARAMETER.files]: '@UploadedFiles()',
+  [PARAMETER.ip]: '@Ip()',
+  [PARAMETER.rawBody]: '@RawBody()',
+  [PARAMETER.cookies]: '@Cookies()',
+  [PARAMETER.signedCookies]: '@SignedCookies()',
+};
+
+/** One parameter, as Nest stores it under `<kind>:<index>`. */
+interface RouteArgument {
+  readonly data?: unknown;
+}
+
+/** Reads what the parameter decorators of a handler say, those that it inherits included. */
+export function readInputs(controller: Type, handler: object): HandlerInputs {
+  const headers = new Set<string>();
+  const unseen = new Set<string>();
+  let takesResponse = false;
+  for (const [name, { data }] of routeArguments(controller, handler)) {
+    const kind = name.includes(NEST_METADATA.customArgument) ? Number.NaN : Number(name.split(':')[0]);
+    if (kind === PARAMETER.response || kind === PARAMETER.next) takesResponse = true;
+    else if (kind === PARAMETER.headers && typeof data === 'string' && data !== '')
+      headers.add(data.toLowerCase());
+    else if (!SEEN.has(kind)) unseen.add(DECORATORS[kind] ?? 'a custom parameter decorator');
+  }
+  return { headers: [...headers], unseen: [...unseen], takesResponse };
+}
+
+function routeArguments(controller: Type, handler: object): [string, RouteArgument][] {
+  const found: [string, RouteArgument][] = [];
+  for (const method of methodNames(controller, handler)) {
+    // Nest looks on the class, or on the one that declared the method where a mixin copied it.
+    for (const host of new Set<object>([controller, (controller.prototype as object).constructor])) {
+      const metadata = Reflect.getMetadata(NEST_METADATA.routeArguments, host, method) as
+        Readonly<Record<string, RouteArgument>> | undefined;
+      found.push(...Object.entries(metadata ?? {}));
+    }
+  }
+  return found;
+}
+
+/** The names that a method has in a class; found by identity, since a function may be called anything. */
+function methodNames(controller: Type, handler: object): string[] {
+  const names: string[] = [];
+  for (const [name, method] of methodsOf(controller)) if (method === handler) names.push(name);
+  return names;
+}
+
+/** The methods of a class, with those that it inherits and does not override. */
+export function methodsOf(type: Type): ReadonlyMap<string, object> {
+  const methods = new Map<string, object>();
+  const overridden = new Set<string>();
+  for (
+    let prototype: unknown = type.prototype;
+    typeof prototype === 'object' && prototype !== null && prototype !== Object.prototype;
+    prototype = Object.getPrototypeOf(prototype)
+  ) {
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      const value: unknown = descriptor.value;
+      if (typeof value === 'function' && name !== 'constructor' && !overridden.has(name))
+        methods.set(name, value);
+      overridden.add(name);
+    }
+  }
+  return methods;
+}

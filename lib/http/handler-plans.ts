@@ -1,0 +1,60 @@
+import type { Type } from '@nestjs/common';
+import type { ModulesContainer } from '@nestjs/core';
+import { LRUCache } from 'lru-cache';
+import type { EntryKey } from '../core/entry-key.js';
+import type { ResolvedCachedOptions } from './cached-options.js';
+import { cachedOptionsOf } from './decorator-metadata.js';
+import { type AppParts, type CachingPlan, type HandlerPlan, makePlan } from './handler-plan.js';
+import { warnOfHandler } from './warn-of-handler.js';
+
+const MOST_UNSHAREABLE_KEYS = 1_000;
+const LONGEST_MEMORY_MS = 3_600_000;
+
+const plansByApp = new WeakMap<ModulesContainer, HandlerPlans>();
+
+/** What one app knows of its cached handlers. A handler that two apps have in common has a plan in each. */
+export class HandlerPlans {
+  private readonly plans = new WeakMap<object, Map<Type, HandlerPlan>>();
+  private readonly unshareable = new LRUCache<EntryKey, true>({ max: MOST_UNSHAREABLE_KEYS });
+
+  private constructor(private readonly app: AppParts) {}
+
+  /** Those of the app that these parts belong to. */
+  static of(app: AppParts): HandlerPlans {
+    const known = plansByApp.get(app.modules);
+    if (known !== undefined) return known;
+    const plans = new HandlerPlans(app);
+    plansByApp.set(app.modules, plans);
+    return plans;
+  }
+
+  /** The plan of a handler of a controller; `undefined` for one without `@Cached`. */
+  planOf(controller: Type, handler: object): HandlerPlan | undefined {
+    const known = this.plans.get(handler)?.get(controller);
+    if (known !== undefined) return known;
+    const options = cachedOptionsOf(handler);
+    if (options === undefined) return undefined;
+    const plan = this.makeSafely(controller, handler, options);
+    const plans = this.plans.get(handler) ?? new Map<Type, HandlerPlan>();
+    this.plans.set(handler, plans.set(controller, plan));
+    return plan;
+  }
+
+  private makeSafely(controller: Type, handler: object, options: ResolvedCachedOptions): HandlerPlan {
+    try {
+      return makePlan(this.app, controller, handler, options);
+    } catch (error) {
+      warnOfHandler(options.place, 'not cached, since it could not be examined', error);
+      return { caches: false, saysSo: false };
+    }
+  }
+
+  /** Nobody shall wait for an answer to this key again: it could not be shared. Forgotten when an entry would be. */
+  rememberUnshareable(key: EntryKey, { ttlMs }: CachingPlan): void {
+    this.unshareable.set(key, true, { ttl: Math.min(ttlMs, LONGEST_MEMORY_MS) });
+  }
+
+  isUnshareable(key: EntryKey): boolean {
+    return this.unshareable.has(key);
+  }
+}

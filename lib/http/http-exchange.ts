@@ -1,0 +1,148 @@
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeader,
+  OutgoingHttpHeaders,
+} from 'node:http';
+import { TLSSocket } from 'node:tls';
+import type { ExecutionContext, HttpServer } from '@nestjs/common';
+
+/**
+ * What requests of Express and Fastify have in common. A callback may declare the request type of its platform
+ * instead: `identify: (request: RequestWithUser) => request.user?.id`.
+ */
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body?: unknown;
+  /** What an authentication guard found. */
+  readonly user?: unknown;
+}
+
+/** What of a request only some platforms have. */
+interface PlatformRequest extends HttpRequest {
+  /** Express. */
+  readonly route?: { readonly path?: string | RegExp };
+  /** Fastify. */
+  readonly routeOptions?: { readonly url?: string };
+  /** Fastify: Node's request, which is also what Nest middleware gets there. */
+  readonly raw?: IncomingMessage & { readonly user?: unknown };
+}
+
+/** What responses of Express and Fastify have in common. */
+interface PlatformResponse {
+  statusCode: number;
+  getHeader(name: string): OutgoingHttpHeader | undefined;
+  getHeaders(): OutgoingHttpHeaders;
+}
+
+/** A snapshot of what was said so far about an answer, for finding out who said it. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+}
+
+/** One request and its response, the same on Express and Fastify. */
+export class HttpExchange {
+  readonly request: HttpRequest;
+  private readonly platformRequest: PlatformRequest;
+  private readonly response: PlatformResponse;
+
+  constructor(
+    context: ExecutionContext,
+    readonly adapter: HttpServer,
+  ) {
+    const http = context.switchToHttp();
+    this.platformRequest = http.getRequest<PlatformRequest>();
+    this.request = this.platformRequest;
+    this.response = http.getResponse<PlatformResponse>();
+  }
+
+  /** @param name in lower case */
+  header(name: string): string | readonly string[] | undefined {
+    return this.request.headers[name];
+  }
+
+  /** Whether the request says twice what may be said once; Node keeps the first and drops the others. */
+  repeatsHeader(name: string): boolean {
+    return (
+      this.incoming.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name)
+        .length > 1
+    );
+  }
+
+  /** The path as it was declared (`/cats/:id`), `null` on a platform that doesn't tell. */
+  get routeTemplate(): string | null {
+    const template = this.platformRequest.routeOptions?.url ?? this.platformRequest.route?.path;
+    return template === undefined ? null : String(template);
+  }
+
+  /** The host that the request is for, as Nest's host filter sees it; `null` if it names none. */
+  get hostname(): string | null {
+    const hostname: unknown = this.adapter.getRequestHostname?.(this.request);
+    return typeof hostname === 'string' ? hostname : null;
+  }
+
+  /** What guards and middleware know of the requester; on Fastify, middleware sees another object than guards. */
+  get users(): readonly unknown[] {
+    const users = [this.request.user, this.platformRequest.raw?.user];
+    return users.filter((user) => user !== undefined && user !== null);
+  }
+
+  /** The object that Nest hands to the extractor of custom versioning, on this platform. */
+  get versionedRequest(): unknown {
+    return this.incoming;
+  }
+
+  /** Whether the client proved who it is by a TLS certificate. */
+  get hasClientCertificate(): boolean {
+    const { socket } = this.incoming;
+    if (!(socket instanceof TLSSocket)) return false;
+    // Node sets one of the two if and only if the server asked for a certificate.
+    if (!socket.authorized && !socket.authorizationError) return false;
+    return Object.keys(socket.getPeerCertificate()).length > 0;
+  }
+
+  /** A GET may have a body. Over HTTP/2 no header announces it, so what a parser made of it counts too. */
+  get hasBody(): boolean {
+    const { headers, body } = this.request;
+    if (headers['transfer-encoding'] !== undefined) return true;
+    if (headers['content-length'] !== undefined && headers['content-length'] !== '0') return true;
+    if (typeof body === 'object' && body !== null) return Object.keys(body).length > 0;
+    return body !== undefined && body !== null && body !== '';
+  }
+
+  /** The status of the answer, as far as it is known. */
+  get status(): number {
+    return this.response.statusCode;
+  }
+
+  responseHeader(name: string): OutgoingHttpHeader | undefined {
+    return this.response.getHeader(name);
+  }
+
+  get responseHead(): ResponseHead {
+    return { status: this.response.statusCode, headers: { ...this.response.getHeaders() } };
+  }
+
+  setResponseHeader(name: string, value: string): void {
+    this.adapter.setHeader?.(this.response, name, value);
+  }
+
+  /** Whether it is too late to say anything about the answer. */
+  get isSent(): boolean {
+    return this.adapter.isHeadersSent?.(this.response) === true;
+  }
+
+  /** The response as the platform has it, for what only one platform can be asked. */
+  get platformResponse(): unknown {
+    return this.response;
+  }
+
+  private get incoming(): IncomingMessage {
+    return this.platformRequest.raw ?? (this.platformRequest as unknown as IncomingMessage);
+  }
+}

@@ -1,0 +1,110 @@
+import type { Awaitable } from '../backends/cache-backend.js';
+import { CachekitConfigError } from '../core/errors.js';
+import type { Callback } from './call.js';
+import { checkHeaderNames } from './header-name.js';
+import type { HttpRequest } from './http-exchange.js';
+
+/**
+ * Who shares an answer:
+ * - `auto`: requesters of whom the cache can tell that they are the same; whoever it can't tell is not cached
+ * - `public`: everybody, on purpose
+ * - `private`: requesters for whom `identify` answers the same
+ */
+export type CacheScope = 'auto' | 'public' | 'private';
+
+/** What a whole cache knows about HTTP requests and who makes them. */
+export interface HttpCacheOptions {
+  /** For handlers that don't say. Default: `'auto'`. */
+  readonly scope?: CacheScope;
+  /**
+   * Says who makes a request: a text that is the same only for requesters who may see each other's answers. It decides
+   * alone, in the scopes `auto` and `private`: `Authorization`, `request.user` and the credentials are not looked at
+   * any more. Answering `undefined` or an empty text, or throwing, means "don't cache this one"; answer a constant such
+   * as `'anonymous'` to share among visitors. It is stored as a digest.
+   *
+   * Default: none. Then `auto` tells requesters apart by digests of `Authorization` and of `request.user`.
+   */
+  readonly identify?: Callback<HttpRequest, Awaitable<string | undefined>>;
+  /**
+   * The key of the digests (HMAC-SHA256) under which credentials stand in the cache's keys, at least 16 characters.
+   * All processes that share a cache need the same. Default: none; then only bearer tokens are digested (SHA-256), and
+   * requests with other kinds of `Authorization` are not cached, since a password could be guessed from its digest.
+   */
+  readonly secret?: string;
+  /**
+   * The request headers that mean "this is somebody". A request with one that the key does not cover is not cached in
+   * scope `auto`. A list given here replaces the default one; `authorization` always counts.
+   *
+   * Default: authorization, cookie, x-api-key, x-auth-token, proxy-authorization.
+   */
+  readonly credentials?: readonly string[];
+}
+
+/** The names of the options. */
+export const HTTP_OPTIONS: readonly string[] = [
+  'scope',
+  'identify',
+  'secret',
+  'credentials',
+] satisfies (keyof HttpCacheOptions)[];
+
+/** The options with every default filled in. */
+export interface ResolvedHttpOptions {
+  readonly scope: CacheScope;
+  readonly identify: HttpCacheOptions['identify'];
+  readonly secret: string | undefined;
+  /** In lower case. */
+  readonly credentials: ReadonlySet<string>;
+}
+
+const SCOPES: readonly unknown[] = ['auto', 'public', 'private'] satisfies CacheScope[];
+const DEFAULT_CREDENTIALS = ['cookie', 'x-api-key', 'x-auth-token', 'proxy-authorization'];
+const SHORTEST_SECRET = 16;
+
+/**
+ * The provider token of a cache's resolved HTTP options.
+ *
+ * @param name of the cache; absent for the unnamed one
+ */
+export function getHttpOptionsToken(name?: string): string {
+  return name === undefined ? 'cachekit:http-options' : `cachekit:${name}:http-options`;
+}
+
+/**
+ * Fills in the defaults.
+ *
+ * @param place where the options were given, for messages
+ * @throws CachekitConfigError for an option of the wrong kind, and for the scope `private` without `identify`
+ */
+export function resolveHttpOptions(options: HttpCacheOptions, place: string): ResolvedHttpOptions {
+  const { identify, secret, scope = 'auto', credentials = DEFAULT_CREDENTIALS } = options;
+  checkScope(scope, place);
+  if (identify !== undefined && typeof identify !== 'function') {
+    throw new CachekitConfigError(`${place}: the option identify must be a function of the request.`);
+  }
+  if (secret !== undefined && (typeof secret !== 'string' || secret.length < SHORTEST_SECRET)) {
+    throw new CachekitConfigError(
+      `${place}: the option secret must be a text of at least ${SHORTEST_SECRET} characters. ` +
+        'Make one with: node -p "crypto.randomBytes(32).toString(\'base64\')"',
+    );
+  }
+  if (scope === 'private' && identify === undefined) throw missingIdentify(place);
+  const named = checkHeaderNames(credentials, 'credentials', place);
+  return { scope, identify, secret, credentials: new Set(['authorization', ...named]) };
+}
+
+/** @throws CachekitConfigError */
+export function checkScope(scope: unknown, place: string): void {
+  if (SCOPES.includes(scope)) return;
+  throw new CachekitConfigError(
+    `${place}: the option scope must be 'auto', 'public' or 'private', not ${JSON.stringify(scope)}.`,
+  );
+}
+
+/** What to throw where somebody asks for the scope `private` of a cache that can't tell who is who. */
+export function missingIdentify(place: string): CachekitConfigError {
+  return new CachekitConfigError(
+    `${place}: scope 'private' needs to know who makes a request. Give CachekitModule.forRoot the option identify, ` +
+      'such as identify: (request) => request.user?.id',
+  );
+}

@@ -1,0 +1,97 @@
+import type { BypassDetail } from './cache-status.js';
+import { canonicalJson } from './canonical-json.js';
+import { digest, digestCredential } from './credential-digest.js';
+import type { CachingPlan } from './handler-plan.js';
+import type { HttpExchange } from './http-exchange.js';
+import type { ResolvedHttpOptions } from './http-options.js';
+
+/** Who makes a request, as it stands in the key; or why the cache can't tell. */
+export type Identity =
+  | { readonly known: true; readonly parts: Readonly<Record<string, string>> }
+  | {
+      readonly known: false;
+      readonly detail: Extract<BypassDetail, 'credentials' | 'identity'>;
+      /** For a warning; `undefined` where the app wanted it so. */
+      readonly reason?: string;
+      readonly error?: unknown;
+    };
+
+/** Nobody in particular: the answer is for everybody who asks the same. */
+const ANYBODY: Identity = { known: true, parts: {} };
+
+/** Names of query parameters that hold credentials, without anything but letters. */
+const TOKEN_PARAMETERS: ReadonlySet<string> = new Set(['accesstoken', 'apikey']);
+
+/** Who makes a request, in the scope of a handler. */
+export async function identityOf(exchange: HttpExchange, plan: CachingPlan): Promise<Identity> {
+  if (plan.scope === 'public') return ANYBODY;
+  if (plan.http.identify !== undefined) return identityByApp(exchange, plan.http);
+  return identityByCredentials(exchange, plan);
+}
+
+async function identityByApp(exchange: HttpExchange, http: ResolvedHttpOptions): Promise<Identity> {
+  let answer: unknown;
+  try {
+    answer = await http.identify?.(exchange.request);
+  } catch (error) {
+    return { known: false, detail: 'identity', reason: 'the option identify threw', error };
+  }
+  if (answer === undefined || answer === null || answer === '') return { known: false, detail: 'identity' };
+  if (typeof answer === 'string') return { known: true, parts: { id: digest(answer, http.secret) } };
+  return {
+    known: false,
+    detail: 'identity',
+    reason: `the option identify answered a ${typeof answer} where a text is needed`,
+  };
+}
+
+/**
+ * The default. Whatever says who makes the request is either in the key as a digest, or keeps the request away from the
+ * cache: what remains is shared by requests that say nothing of the kind.
+ */
+function identityByCredentials(exchange: HttpExchange, { http, vary }: CachingPlan): Identity {
+  const parts: Record<string, string> = {};
+  const authorization = exchange.header('authorization');
+  if (authorization !== undefined) {
+    const digested = exchange.repeatsHeader('authorization')
+      ? undefined
+      : digestCredential(authorization, http.secret);
+    if (digested === undefined) return unknown(`it carries an Authorization that ${AUTHORIZATION_RULE}`);
+    parts['authorization'] = digested;
+  }
+  const { users } = exchange;
+  if (users.length > 0) {
+    const text = plainText(users);
+    if (text === undefined) return unknown('request.user is not plain JSON (an instance of a class, say)');
+    parts['user'] = digest(text, http.secret);
+  }
+  // One that stands in `vary` is in the key as a digest, or keeps the request away when the key is made.
+  const uncovered = [...http.credentials].find(
+    (name) => name !== 'authorization' && !vary.includes(name) && exchange.header(name) !== undefined,
+  );
+  if (uncovered !== undefined) return unknown(`it carries the header ${uncovered}`);
+  const token = Object.keys(exchange.request.query ?? {}).find(isTokenParameter);
+  if (token !== undefined) return unknown('it carries an access token or an API key in its query');
+  if (exchange.hasClientCertificate) return unknown('it comes with a TLS client certificate');
+  return { known: true, parts };
+}
+
+const AUTHORIZATION_RULE =
+  'is not one bearer token (others are only cached with the option secret, and never if empty or repeated)';
+
+function unknown(reason: string): Identity {
+  return { known: false, detail: 'credentials', reason };
+}
+
+function isTokenParameter(name: string): boolean {
+  return TOKEN_PARAMETERS.has(name.toLowerCase().replaceAll(/[^a-z]/g, ''));
+}
+
+function plainText(value: unknown): string | undefined {
+  try {
+    return canonicalJson(value);
+  } catch {
+    // Not plain JSON: two users could look the same.
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+import 'reflect-metadata';
+import { ClassSerializerInterceptor, type NestInterceptor, type Type } from '@nestjs/common';
+import type { ApplicationConfig } from '@nestjs/core';
+import { NEST_METADATA } from './nest-metadata.js';
+
+/** An interceptor as Nest lists it: its class, or an instance. */
+export type ListedInterceptor = Type<NestInterceptor> | NestInterceptor;
+
+/** The interceptors that a class or a method lists, those it inherits included. */
+export function listOf(target: object): readonly ListedInterceptor[] {
+  return (Reflect.getMetadata(NEST_METADATA.interceptors, target) as ListedInterceptor[] | undefined) ?? [];
+}
+
+/** All interceptors of a handler, from the outermost to the innermost. */
+export function interceptorsOf(
+  config: ApplicationConfig,
+  controller: Type,
+  handler: object,
+): readonly ListedInterceptor[] {
+  return [
+    ...config.getGlobalInterceptors(),
+    ...globalRequestInterceptors(config),
+    ...listOf(controller),
+    ...listOf(handler),
+  ];
+}
+
+/** The classes of the global interceptors that are made anew for each request; they run after the other global ones. */
+export function globalRequestInterceptors(config: ApplicationConfig): readonly ListedInterceptor[] {
+  return config.getGlobalRequestInterceptors().map(({ metatype }) => metatype as Type<NestInterceptor>);
+}
+
+/** Whether an interceptor turns instances of classes into what may leave the app. */
+export function isClassSerializer(interceptor: ListedInterceptor): boolean {
+  return isOf(interceptor, ClassSerializerInterceptor);
+}
+
+/** Whether an interceptor, listed as a class or as an instance, is of a class or extends it. */
+export function isOf(interceptor: ListedInterceptor, type: Type<NestInterceptor>): boolean {
+  if (typeof interceptor !== 'function') return interceptor instanceof type;
+  // A factory listed by Nest (an arrow function) has no prototype.
+  return interceptor === type || (interceptor.prototype as unknown) instanceof type;
+}
+
+export function nameOf(interceptor: ListedInterceptor): string {
+  return typeof interceptor === 'function' ? interceptor.name : interceptor.constructor.name;
+}

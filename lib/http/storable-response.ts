@@ -1,0 +1,50 @@
+import type { OutgoingHttpHeader } from 'node:http';
+import type { CachingPlan } from './handler-plan.js';
+import type { HttpExchange } from './http-exchange.js';
+
+/** The statuses of answers that are stored. */
+const STORABLE_STATUS: ReadonlySet<number> = new Set([200, 203, 301, 308]);
+
+/** Why an answer must not be shared. */
+export interface Refusal {
+  readonly reason: string;
+  /** The answer itself asks not to be stored; nobody needs to be told. */
+  readonly wanted: boolean;
+}
+
+/**
+ * Why an answer with the status and headers that it has so far must not be shared; `undefined` if it may. Asked before
+ * the handler runs, and before a hit is sent, since middleware speaks to each requester anew.
+ */
+export function refusalOf(exchange: HttpExchange, plan: CachingPlan): Refusal | undefined {
+  if (!isStorableStatus(exchange.status)) return unwanted(`the status is ${exchange.status}`);
+  if (exchange.responseHeader('set-cookie') !== undefined) return unwanted('the response has a Set-Cookie');
+  const forbidden = listOf(exchange.responseHeader('cache-control')).find(forbidsSharing);
+  if (forbidden !== undefined) return { reason: `Cache-Control says ${forbidden}`, wanted: true };
+  const uncovered = listOf(exchange.responseHeader('vary')).find((name) => !plan.coveredByKey.has(name));
+  if (uncovered === undefined) return undefined;
+  return unwanted(`Vary names ${uncovered}, which is not in the key: name it in the option vary`);
+}
+
+export function isStorableStatus(status: number): boolean {
+  return STORABLE_STATUS.has(status);
+}
+
+function unwanted(reason: string): Refusal {
+  return { reason, wanted: false };
+}
+
+/** `private` also with a list of fields: what the fields hold is in the answer too. */
+function forbidsSharing(directive: string): boolean {
+  const [name] = directive.split('=');
+  return name?.trim() === 'no-store' || name?.trim() === 'private';
+}
+
+/** The items of a comma-separated header, in lower case. */
+function listOf(header: OutgoingHttpHeader | undefined): readonly string[] {
+  if (header === undefined) return [];
+  return String(header)
+    .split(',')
+    .map((item) => item.trim().toLowerCase())
+    .filter((item) => item !== '');
+}
