@@ -11,7 +11,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { CacheBackend } from './backends/cache-backend.js';
+import type { CacheBackend } from './backends/cache-backend.js';
 import { InMemoryBackend } from './backends/in-memory.backend.js';
 import { BackendLifecycle } from './core/backend-lifecycle.js';
 import { CacheService } from './core/cache.service.js';

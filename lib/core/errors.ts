@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /**
  * Everything this package throws on its own account, except a `RangeError` for an impossible ttl and a
  * `TypeError` for a wrong argument. What a load throws is never wrapped.
@@ -62,4 +64,9 @@ export class UnknownOutcomeError extends CachekitError {}
 /** Shortens a key for a message, so that a 5,000-character key does not fill a log line. */
 export function excerpt(key: string): string {
   return key.length <= 120 ? key : `${key.slice(0, 100)}… (${key.length} characters)`;
+}
+
+/** What a thrown thing says. Also of another realm: under Jest, Node's own errors are not `instanceof Error`. */
+export function messageOf(error: unknown): string {
+  return types.isNativeError(error) ? error.message : String(error);
 }

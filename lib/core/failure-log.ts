@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { excerpt } from './errors.js';
+import { excerpt, messageOf } from './errors.js';
 import type { CacheEvent } from './events.js';
 
 /** A cache that is away fails thousands of times a minute: one line in this time says enough. */
@@ -17,9 +17,9 @@ export class FailureLog {
   /** Takes every event, and logs what a person should know. */
   readonly onEvent = (event: CacheEvent): void => {
     if (event.type === 'error') {
-      this.warn(`${event.operation} failed: ${reasonOf(event.error)} The app goes on.`);
+      this.warn(`${event.operation} failed: ${messageOf(event.error)} The app goes on.`);
     } else if (event.type === 'not-stored' && event.error !== undefined && event.reason !== 'backend') {
-      this.warn(`"${excerpt(event.key)}" was answered but not stored: ${reasonOf(event.error)}`);
+      this.warn(`"${excerpt(event.key)}" was answered but not stored: ${messageOf(event.error)}`);
     }
   };
 
@@ -34,8 +34,4 @@ export class FailureLog {
     this.quietUntilMs = nowMs + QUIET_MS;
     this.unsaid = 0;
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import type { Awaitable, CacheBackend, Stored } from '../backends/cache-backend.js';
 import { CLEAR_DEADLINE_MS, READ_DEADLINE_MS, withDeadline, WRITE_DEADLINE_MS } from './deadline.js';
 import { type EntryKey, readable } from './entry-key.js';
-import { BackendUnavailableError, CachekitError, EntryTooLargeError, excerpt } from './errors.js';
+import { BackendUnavailableError, CachekitError, EntryTooLargeError, excerpt, messageOf } from './errors.js';
 import type { BackendOperation, CacheEventListener } from './events.js';
 
 /**
@@ -74,8 +74,7 @@ export class Store {
     key: EntryKey | undefined,
     cause: unknown,
   ): BackendUnavailableError {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new BackendUnavailableError(`${this.describe(operation, key)}: ${reason}`, { cause });
+    return new BackendUnavailableError(`${this.describe(operation, key)}: ${messageOf(cause)}`, { cause });
   }
 
   private describe(operation: BackendOperation, key: EntryKey | undefined): string {

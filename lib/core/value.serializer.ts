@@ -1,6 +1,5 @@
-import { types } from 'node:util';
 import { parse, stringify } from 'devalue';
-import { BrokenEntryError, UnserializableValueError } from './errors.js';
+import { BrokenEntryError, messageOf, UnserializableValueError } from './errors.js';
 import { errorFromParts, PortableError } from './portable-error.js';
 import { isJson, toData } from './plain-data.js';
 import type { CacheSerializer, SerializedValue } from './serializer.js';
@@ -35,8 +34,7 @@ export class ValueSerializer implements CacheSerializer {
     } catch (cause) {
       if (cause instanceof UnserializableValueError) throw cause;
       // A getter or a toJSON that throws, or a value that is nested deeper than the stack.
-      const reason = types.isNativeError(cause) ? cause.message : String(cause);
-      throw new UnserializableValueError(`This value can't be cached: ${reason}.`, { cause });
+      throw new UnserializableValueError(`This value can't be cached: ${messageOf(cause)}.`, { cause });
     }
   }
 

@@ -50,7 +50,7 @@ export function describeLoads({ backend, runner: { describe, it } }: BackendUnde
       const throws = (): never => {
         throw failure;
       };
-      await rejects(cache().getOrSet(key, throws), failure);
+      await rejects(cache().getOrSet(key, throws), (thrown: unknown) => thrown === failure);
       equal(await cache().getOrSet(key, () => 'works again'), 'works again');
     });
 

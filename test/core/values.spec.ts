@@ -100,7 +100,7 @@ describe('A stored value', () => {
       'j 1 never\n{"__proto__":{"admin":true}}',
       'd 1 never\n[{"__proto__":1},{"admin":2},true]',
     ]) {
-      await backend.set('v:key', Buffer.from(`ck1 v${payload}`), 60_000);
+      backend.set('v:key', Buffer.from(`ck1 v${payload}`), 60_000);
       const value = (await attacked.get<{ admin?: boolean }>('key')) ?? {};
       expect(value.admin).toBeUndefined();
       expect(({} as { admin?: boolean }).admin).toBeUndefined();

@@ -1,0 +1,9 @@
+import { Module } from '@nestjs/common';
+import { CachekitModule } from 'nestjs-cachekit';
+import { NotesController } from './notes.controller.js';
+
+@Module({
+  imports: [CachekitModule.forRoot()],
+  controllers: [NotesController],
+})
+export class AppModule {}
