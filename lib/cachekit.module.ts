@@ -15,13 +15,13 @@ import type { CacheBackend } from './backends/cache-backend.js';
 import { InMemoryBackend } from './backends/in-memory.backend.js';
 import { BackendLifecycle } from './core/backend-lifecycle.js';
 import { CacheService } from './core/cache.service.js';
-import { checkBackend } from './core/check-backend.js';
+import { checkBackend, isBackend } from './core/check-backend.js';
 import { CachekitConfigError } from './core/errors.js';
-import type { CacheEvent } from './core/events.js';
+import type { CacheEventListener } from './core/events.js';
 import { FailureLog } from './core/failure-log.js';
 import { checkName } from './core/names.js';
 import { checkOptionNames } from './core/option-names.js';
-import { CACHE_OPTIONS, type CacheOptions, resolveCacheOptions } from './core/options.js';
+import { CACHE_OPTIONS, type CacheOptions, checkKind, resolveCacheOptions } from './core/options.js';
 import { getBackendToken, getCacheToken } from './core/tokens.js';
 import { checkHandlers } from './http/handler-checks.js';
 import {
@@ -80,14 +80,16 @@ export class CachekitModule implements NestModule, OnModuleInit {
     backend: CacheBackend = new InMemoryBackend(),
     options: CachekitOptions = {},
   ): DynamicModule {
-    const { name, ...rest } = options;
     const place = 'CachekitModule.forRoot';
+    checkOptionNames(options, ['name', ...SETUP_OPTIONS], place);
+    const { name, ...rest } = options;
     checkSetup({ ...rest, backend }, place);
     return cacheModule(name, place, [], { useValue: { ...rest, backend } });
   }
 
   /** Registers a cache whose backend needs other providers, such as a `ConfigService`. */
   static forRootAsync(options: CachekitAsyncOptions): DynamicModule {
+    checkOptionNames(options, ASYNC_OPTIONS, 'CachekitModule.forRootAsync');
     const { name, imports = [] } = options;
     const module = cacheModule(name, 'CachekitModule.forRootAsync', imports, asyncSetup(options));
     if (options.useClass === undefined) return module;
@@ -117,6 +119,15 @@ export class CachekitModule implements NestModule, OnModuleInit {
 }
 
 const SETUP_OPTIONS = ['backend', 'failFast', ...CACHE_OPTIONS, ...HTTP_OPTIONS];
+
+const ASYNC_OPTIONS = [
+  'name',
+  'imports',
+  'inject',
+  'useFactory',
+  'useClass',
+  'useExisting',
+] satisfies (keyof CachekitAsyncOptions)[];
 
 type SetupProvider =
   | { useValue: CachekitSetup }
@@ -152,9 +163,9 @@ function cacheModule(
     },
     {
       provide: `cachekit:${name ?? ''}:lifecycle`,
-      inject: [backendToken, cacheToken, setupToken],
-      useFactory: (backend: CacheBackend, cache: CacheService, { failFast = false }: CachekitSetup) =>
-        new BackendLifecycle(backend, failFast, (event) => cache.engine.report(event)),
+      inject: [backendToken, setupToken],
+      useFactory: (backend: CacheBackend, setup: CachekitSetup) =>
+        new BackendLifecycle(backend, setup.failFast ?? false, tellBoth(log, setup)),
     },
   ];
   return { module: CachekitModule, global: true, imports, providers, exports: [backendToken, cacheToken] };
@@ -162,11 +173,15 @@ function cacheModule(
 
 function createCache(backend: CacheBackend, setup: CachekitSetup, log: FailureLog): CacheService {
   const given = Object.entries(setup).filter(([option]) => CACHE_OPTIONS.some((name) => name === option));
-  const onEvent = (event: CacheEvent): void => {
+  return new CacheService(backend, { ...Object.fromEntries(given), onEvent: tellBoth(log, setup) });
+}
+
+/** Answers what the app's listener answers: it may be a promise that rejects. */
+function tellBoth(log: FailureLog, { onEvent }: CachekitSetup): CacheEventListener {
+  return (event) => {
     log.onEvent(event);
-    setup.onEvent?.(event);
+    return onEvent?.(event);
   };
-  return new CacheService(backend, { ...Object.fromEntries(given), onEvent });
 }
 
 function asyncSetup({ inject = [], useFactory, useClass, useExisting }: CachekitAsyncOptions): SetupProvider {
@@ -176,6 +191,7 @@ function asyncSetup({ inject = [], useFactory, useClass, useExisting }: Cachekit
     throw new CachekitConfigError(`${place} needs exactly one of useFactory, useClass and useExisting.`);
   }
   if (useFactory !== undefined) {
+    checkKind(useFactory, 'function', 'useFactory', place);
     return { inject: [...inject], useFactory: async (...args) => toSetup(await useFactory(...args), place) };
   }
   const factory = (useExisting ?? useClass) as InjectionToken<CachekitOptionsFactory>;
@@ -185,15 +201,20 @@ function asyncSetup({ inject = [], useFactory, useClass, useExisting }: Cachekit
 }
 
 function toSetup(made: CacheBackend | CachekitSetup, place: string): CachekitSetup {
-  const setup = typeof made === 'object' && made !== null && 'backend' in made ? made : { backend: made };
+  const setup = isBackend(made) || !isSetup(made) ? { backend: made } : made;
   checkSetup(setup, place);
   return setup;
+}
+
+function isSetup(made: unknown): made is CachekitSetup {
+  return typeof made === 'object' && made !== null && Object.hasOwn(made, 'backend');
 }
 
 function checkSetup(setup: CachekitSetup, place: string): void {
   checkBackend(setup.backend, place);
   checkOptionNames(setup, SETUP_OPTIONS, place);
   resolveCacheOptions(setup, place);
+  checkKind(setup.failFast ?? false, 'boolean', 'failFast', place);
   resolveHttpOptions(setup, place);
 }
 

@@ -20,6 +20,7 @@ export class ExpiryQueue<T extends Expiring> {
   private readonly heads = new Map<number, T>();
   private timer: NodeJS.Timeout | undefined;
   private slice: NodeJS.Immediate | undefined;
+  private readonly self = new WeakRef(this);
   /** All lists up to this second are empty. */
   private sweptUntil = currentSecond();
 
@@ -35,7 +36,11 @@ export class ExpiryQueue<T extends Expiring> {
     entry.next = head;
     if (head !== undefined) head.previous = entry;
     this.heads.set(second, entry);
-    this.timer ??= this.wakeLater();
+    if (this.timer === undefined) {
+      // After a long rest there are no empty seconds to walk through.
+      this.sweptUntil = currentSecond();
+      this.timer = this.wakeLater();
+    }
   }
 
   remove(entry: T): void {
@@ -74,7 +79,8 @@ export class ExpiryQueue<T extends Expiring> {
   }
 
   private wakeLater(): NodeJS.Timeout {
-    return setTimeout(() => this.sweep(), SECOND_MS).unref();
+    // A weak reference: the timer does not keep a backend that nobody has any more.
+    return setTimeout(() => this.self.deref()?.sweep(), SECOND_MS).unref();
   }
 }
 

@@ -21,6 +21,8 @@ export interface InMemoryBackendOptions {
 const OPTIONS = ['maxEntries', 'maxBytes', 'namespace'] satisfies (keyof InMemoryBackendOptions)[];
 
 const DEFAULT_MAX_ENTRIES = 100_000;
+/** A Map of V8 holds 2^24 (16.7 million). */
+const MOST_ENTRIES = 16_000_000;
 const DEFAULT_MAX_BYTES = 128 * 1024 * 1024;
 
 /** What an entry costs beside its bytes and its key, in bytes: measured with `npm run bench:memory`. */
@@ -46,8 +48,8 @@ export class InMemoryBackend extends CacheBackend {
     super();
     checkOptionNames(options, OPTIONS, 'InMemoryBackend');
     checkNamespace(options.namespace ?? DEFAULT_NAMESPACE, 'InMemoryBackend');
-    this.maxEntries = wholeNumber(options.maxEntries ?? DEFAULT_MAX_ENTRIES, 'maxEntries');
-    this.maxBytes = wholeNumber(options.maxBytes ?? DEFAULT_MAX_BYTES, 'maxBytes');
+    this.maxEntries = wholeNumber(options.maxEntries ?? DEFAULT_MAX_ENTRIES, MOST_ENTRIES, 'maxEntries');
+    this.maxBytes = wholeNumber(options.maxBytes ?? DEFAULT_MAX_BYTES, Number.MAX_SAFE_INTEGER, 'maxBytes');
   }
 
   override get(key: string): Stored | undefined {
@@ -145,9 +147,9 @@ function ownBytes(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-function wholeNumber(value: number, name: string): number {
-  if (Number.isSafeInteger(value) && value > 0) return value;
+function wholeNumber(value: number, most: number, name: string): number {
+  if (Number.isSafeInteger(value) && value > 0 && value <= most) return value;
   throw new CachekitConfigError(
-    `InMemoryBackend: ${name} must be a whole number above 0, not ${String(value)}.`,
+    `InMemoryBackend: ${name} must be a whole number from 1 to ${most}, not ${String(value)}.`,
   );
 }

@@ -17,6 +17,9 @@ export function checkNamespace(namespace: string, backend: string): string {
 /** A hashed key ends like this; a plain key that does so is hashed too, so nobody can forge a hashed one. */
 const HASHED = /~[A-Za-z0-9_-]{43}$/;
 
+/** Printable ASCII without the `~` of a hashed key, one byte a character. */
+const SIMPLE = /^[\x21-\x7d]*$/;
+
 /** What is kept readable of a hashed key. */
 const READABLE_PREFIX_CHARACTERS = 80;
 
@@ -25,10 +28,11 @@ const READABLE_PREFIX_CHARACTERS = 80;
  * and blanks, and at most `maxBytes` long in UTF-8; else a readable prefix, `~` and the SHA-256 of its UTF-16.
  * (Over UTF-16, since two different lone surrogates are the same U+FFFD in UTF-8.)
  *
- * @param maxBytes at least 300, so that prefix (3 bytes a character at most) and digest fit; smaller limits
- *   shorten the prefix
+ * @param maxBytes above 44, the length of `~` and the digest; below 124 the prefix is shorter than its 80 bytes
  */
 export function storableKey(key: string, maxBytes: number): string {
+  // Nearly every key, and this is on the way of every hit.
+  if (key.length <= maxBytes && SIMPLE.test(key)) return key;
   if (isPlain(key) && Buffer.byteLength(key) <= maxBytes && !HASHED.test(key)) return key;
   const digest = createHash('sha256').update(key, 'utf16le').digest('base64url');
   const room = Math.min(READABLE_PREFIX_CHARACTERS, maxBytes - digest.length - 1);

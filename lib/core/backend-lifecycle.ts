@@ -28,7 +28,7 @@ export class BackendLifecycle implements OnModuleInit, OnApplicationShutdown {
     users.set(this.backend, (users.get(this.backend) ?? 0) + 1);
     const waitMs = this.failFast ? FAIL_FAST_WAIT_MS : OPEN_WAIT_MS;
     try {
-      await withDeadline(this.backend.open(), waitMs, `${this.backend.constructor.name}.open`);
+      await withDeadline(openOf(this.backend), waitMs, `${this.backend.constructor.name}.open`);
     } catch (error) {
       if (this.failFast || error instanceof CachekitConfigError) {
         // The app won't start, so nobody would call the shutdown hook.
@@ -41,9 +41,9 @@ export class BackendLifecycle implements OnModuleInit, OnApplicationShutdown {
 
   /** After the server has answered its last request. Never rejects: an app must be able to stop. */
   async onApplicationShutdown(): Promise<void> {
-    if (!this.inUse) return;
+    // An app that was only compiled may have used its backend too, which then opened by itself.
+    const left = (users.get(this.backend) ?? 0) - (this.inUse ? 1 : 0);
     this.inUse = false;
-    const left = (users.get(this.backend) ?? 1) - 1;
     users.set(this.backend, left);
     if (left > 0) return;
     try {
@@ -52,4 +52,9 @@ export class BackendLifecycle implements OnModuleInit, OnApplicationShutdown {
       this.report({ type: 'error', operation: 'close', error });
     }
   }
+}
+
+/** A promise also of an `open` that throws, or answers nothing. */
+async function openOf(backend: CacheBackend): Promise<void> {
+  await backend.open();
 }

@@ -1,15 +1,24 @@
+import { types } from 'node:util';
 import type { Awaitable, CacheBackend, Stored } from '../backends/cache-backend.js';
 import { andThen } from './awaitable.js';
 import { encodeEntry, type Entry } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
 import { type Absent, EntryReader, type Failed, type Fresh, type Reading } from './entry-reader.js';
-import { BackendTimeoutError, BackendUnavailableError, UnknownOutcomeError } from './errors.js';
+import {
+  BackendTimeoutError,
+  BackendUnavailableError,
+  excerpt,
+  messageOf,
+  UnknownOutcomeError,
+  UnserializableValueError,
+} from './errors.js';
 import type { CacheEvent } from './events.js';
 import { KeyQueue } from './key-queue.js';
-import type { Load } from './load-timeout.js';
+import { type Load, waitWithTimeout } from './load-timeout.js';
 import { type Admission, type Loaded, Loader, type LoadRequest } from './loader.js';
 import type { ResolvedCacheOptions } from './options.js';
-import { shareFrozen } from './shared-value.js';
+import { serialize, type SerializedValue } from './serializer.js';
+import { freezeJson, shareFrozen } from './shared-value.js';
 import { type Flight, type Sight, SingleFlight } from './single-flight.js';
 import { Store } from './store.js';
 import { markersOf, TagMarkers } from './tag-markers.js';
@@ -71,10 +80,13 @@ export class CacheEngine {
 
   /** Tells the listener; one that throws does no harm to the operation it is told of. */
   report(event: CacheEvent): void {
+    const complain = (error: unknown): void =>
+      warnOnce('onEvent', `The onEvent listener of a cache threw: ${messageOf(error)}`);
     try {
-      this.options.onEvent(event);
+      const told: unknown = this.options.onEvent(event);
+      if (types.isPromise(told)) told.catch(complain);
     } catch (error) {
-      warnOnce('onEvent', `The onEvent listener of a cache threw: ${String(error)}`);
+      complain(error);
     }
   }
 
@@ -110,7 +122,7 @@ export class CacheEngine {
   /** @throws CachekitError if the backend fails */
   async set(key: EntryKey, value: unknown, ttlMs: number, markers: readonly EntryKey[]): Promise<void> {
     if (ttlMs === 0) return this.delete([key]);
-    const { codec, payload } = this.options.serializer.serialize(value);
+    const { codec, payload } = this.serialize(value);
     try {
       const present = markers.length === 0 ? [] : await this.store.getMany(markers);
       const tags = await this.tags.ensure(markers, present);
@@ -187,6 +199,11 @@ export class CacheEngine {
     return this.tags.ensure(markers, await this.store.getMany(markers));
   }
 
+  /** @throws UnserializableValueError, or what the app's serializer throws */
+  serialize(value: unknown): SerializedValue {
+    return serialize(this.options.serializer, value);
+  }
+
   /** The value in an entry; an exception of the serializer is the caller's to handle. */
   decode(entry: Entry): unknown {
     return this.options.serializer.deserialize(entry.codec, entry.payload);
@@ -249,14 +266,16 @@ export class CacheEngine {
     const { key, markers } = request;
     // One map for the flights of all types of values: whoever asks for a key knows what lies under it.
     const flights = this.flights as SingleFlight<Loaded<T>>;
-    const running = flights.find(key, this.sightOf(seen, askedAt, markers));
+    const sight = this.sightOf(seen, askedAt, markers);
+    const running = flights.find(key, sight);
     if (running !== undefined) {
       this.report({ type: 'collapsed', key: readable(key) });
-      const shared = this.deliver(key, await running.result, { collapsed: true });
+      const loaded = await waitWithTimeout(running.result, readable(key), request.options.loadTimeoutMs);
+      const shared = this.deliver(key, loaded, { collapsed: true });
       return shared ?? this.loadAlone(request);
     }
     this.report({ type: 'miss', key: readable(key) });
-    const flight = flights.start(key, markers, (self) => this.loader.run(request, seen, self));
+    const flight = flights.start(key, markers, sight, (self) => this.loader.run(request, seen, self));
     const loaded = await flight.result;
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
     return this.deliver(key, loaded, { collapsed: false }) ?? this.loadAlone(request);
@@ -288,11 +307,22 @@ export class CacheEngine {
       const hit = this.hitOf<T>(key, loaded.reading);
       return hit && { ...hit, collapsed };
     }
-    const { codec, payload } = loaded.value;
-    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
-    const value = this.options.serializer.deserialize(codec, bytes) as T;
+    const value = this.readBack(key, loaded.value) as T;
     const ttlMs = loaded.stored ? loaded.freshUntilMs - Date.now() : 0;
     return { value, hit: false, stored: loaded.stored, collapsed, ttlMs };
+  }
+
+  private readBack(key: EntryKey, { codec, payload }: SerializedValue): unknown {
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    try {
+      const value = this.options.serializer.deserialize(codec, bytes);
+      return this.options.isolate ? value : freezeJson(codec, value);
+    } catch (cause) {
+      throw new UnserializableValueError(
+        `The value loaded for "${excerpt(readable(key))}" can't be read back: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
   }
 }
 

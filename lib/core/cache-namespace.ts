@@ -3,6 +3,7 @@ import { type EntryKey, namespacedKey, namespaceTagKey, valueKey } from './entry
 import type { CacheEngine, FetchOptions } from './cache-engine.js';
 import type { Load } from './load-timeout.js';
 import { checkName } from './names.js';
+import { checkOptionNames } from './option-names.js';
 import { loadTimeoutInMs } from './options.js';
 import { markersOf } from './tag-markers.js';
 import { toMilliseconds, type Ttl } from './ttl.js';
@@ -11,7 +12,10 @@ import { toMilliseconds, type Ttl } from './ttl.js';
 export interface SetOptions {
   /** Default: the cache's `ttl`. `0` stores nothing, and removes what was there. */
   readonly ttl?: Ttl;
-  /** At most 64. Default: none. */
+  /**
+   * At most 64. Default: none. An entry with tags, or in a namespace, that nobody writes or loads for 30 days is gone
+   * then, even with a longer ttl: so long its tags are remembered.
+   */
   readonly tags?: readonly string[];
 }
 
@@ -80,7 +84,9 @@ export class CacheNamespace {
     options: Ttl | SetOptions = {},
   ): Promise<void> {
     const { ttlMs, markers } = this.#writing(options, 'setMany');
-    const all = [...entries].map(([key, value]) => {
+    const all = Array.from(entries, (pair) => {
+      if (!Array.isArray(pair) || pair.length !== 2) throw new TypeError(SET_MANY_TAKES_PAIRS);
+      const [key, value] = pair as readonly [string, unknown];
       refuseUndefined(value, 'setMany', key);
       return [this.#key(key, 'setMany'), value] as const;
     });
@@ -182,7 +188,7 @@ export class CacheNamespace {
    */
   async increment(key: string, by = 1, options: Ttl | SetOptions = {}): Promise<number> {
     if (!Number.isFinite(by))
-      throw new TypeError(`CacheService.increment: by must be a finite number, not ${by}.`);
+      throw new TypeError(`CacheService.increment: by must be a finite number, not ${String(by)}.`);
     const { ttlMs, markers } = this.#writing(options, 'increment');
     const tags = await this.engine.versionsOf(markers);
     let sum = by;
@@ -190,10 +196,11 @@ export class CacheNamespace {
       const nowMs = Date.now();
       if (entry !== undefined) {
         sum = this.#number(key, entry) + by;
-        return rewrite(entry, entry.freshUntilMs, this.engine.options.serializer.serialize(sum));
+        return rewrite(entry, entry.freshUntilMs, this.engine.serialize(sum));
       }
       sum = by;
-      const serialized = this.engine.options.serializer.serialize(sum);
+      if (ttlMs === 0) return undefined;
+      const serialized = this.engine.serialize(sum);
       const header = {
         kind: 'value' as const,
         codec: serialized.codec,
@@ -239,18 +246,19 @@ export class CacheNamespace {
   #keys(keys: readonly string[], method: string): EntryKey[] {
     if (!Array.isArray(keys))
       throw new TypeError(`CacheService.${method}: keys must be an array of strings.`);
-    return keys.map((key: string) => this.#key(key, method));
+    // `Array.from` also visits the holes.
+    return Array.from(keys, (key: string) => this.#key(key, method));
   }
 
   #writing(options: Ttl | SetOptions, method: string): { ttlMs: number; markers: EntryKey[] } {
-    const { ttl, tags = [] } = asOptions(options);
+    const { ttl, tags = [] } = asOptions(options, method);
     const ttlMs =
       ttl === undefined ? this.engine.options.ttlMs : toMilliseconds(ttl, `CacheService.${method}`);
     return { ttlMs, markers: [...markersOf(tags, `CacheService.${method}`), ...this.#markers] };
   }
 
   #fetching<T>(options: Ttl | GetOrSetOptions): FetchOptions<T> {
-    const { loadTimeout } = asOptions<GetOrSetOptions>(options);
+    const { loadTimeout } = asOptions<GetOrSetOptions>(options, 'getOrSet');
     const defaultMs = this.engine.options.loadTimeoutMs;
     const loadTimeoutMs =
       loadTimeout === undefined ? defaultMs : loadTimeoutInMs(loadTimeout, 'CacheService.getOrSet');
@@ -258,8 +266,19 @@ export class CacheNamespace {
   }
 }
 
-function asOptions<O extends SetOptions>(options: Ttl | O): O {
-  return typeof options === 'object' && options !== null ? options : ({ ttl: options } as O);
+const SET_MANY_TAKES_PAIRS =
+  'CacheService.setMany: entries must be pairs of key and value: an array of them, a Map, or Object.entries(...).';
+
+const OPTIONS = new Set<string>(['ttl', 'tags', 'loadTimeout'] satisfies (keyof GetOrSetOptions)[]);
+
+/** @throws CachekitConfigError for an option that does not exist */
+function asOptions<O extends SetOptions>(options: Ttl | O, method: string): O {
+  if (typeof options !== 'object' || options === null) return { ttl: options } as O;
+  // By hand, not by `checkOptionNames`: this runs on every hit.
+  for (const name in options) {
+    if (!OPTIONS.has(name)) checkOptionNames(options, [...OPTIONS], `CacheService.${method}`);
+  }
+  return options;
 }
 
 function refuseUndefined(value: unknown, method: string, key: string): void {

@@ -11,6 +11,7 @@ const METHODS = ['get', 'getMany', 'set', 'replace', 'delete', 'clear', 'open', 
  * @throws CachekitConfigError
  */
 export function checkBackend(backend: CacheBackend, place: string): void {
+  if (isBackend(backend)) return;
   const given: unknown = backend;
   if (typeof given === 'function') {
     throw new CachekitConfigError(
@@ -18,9 +19,15 @@ export function checkBackend(backend: CacheBackend, place: string): void {
     );
   }
   const missing = METHODS.filter((method) => typeof backend?.[method] !== 'function');
-  if (missing.length === 0) return;
   throw new CachekitConfigError(
     `${place}: this is not a cache backend, it lacks ${missing.join(', ')}. ` +
-      'Give an instance such as new InMemoryBackend() or new RedisBackend({ url }), or extend CacheBackend.',
+      'Give an instance such as new InMemoryBackend() or new RedisBackend({ url }), or extend CacheBackend. ' +
+      'Options come second: forRoot(backend, { ttl }).',
   );
+}
+
+/** Whether a value has the eight methods of a backend. */
+export function isBackend(value: unknown): value is CacheBackend {
+  const backend = value as CacheBackend | null | undefined;
+  return typeof backend === 'object' && METHODS.every((method) => typeof backend?.[method] === 'function');
 }

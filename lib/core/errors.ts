@@ -47,7 +47,8 @@ export class LoadTimeoutError extends CachekitError {
   ) {
     super(
       `The load of "${excerpt(key)}" did not settle within ${timeoutMs} ms (option loadTimeout). ` +
-        'Make it faster, give it a deadline of its own, or raise loadTimeout.',
+        'Make it faster, give it a deadline of its own, or raise loadTimeout. (A load that asks for its own key waits ' +
+        'for itself.)',
     );
   }
 }
@@ -61,9 +62,10 @@ export class BrokenEntryError extends CachekitError {}
 /** The outcome of an operation that must not be repeated is unknown, since the backend did not answer in time. */
 export class UnknownOutcomeError extends CachekitError {}
 
-/** Shortens a key for a message, so that a 5,000-character key does not fill a log line. */
+/** A key for a message: shortened, so that it does not fill the log, and on one line, so that it forges none. */
 export function excerpt(key: string): string {
-  return key.length <= 120 ? key : `${key.slice(0, 100)}… (${key.length} characters)`;
+  const short = key.length <= 120 ? key : `${key.slice(0, 100)}… (${key.length} characters)`;
+  return short.replace(/\p{C}/gu, (character) => JSON.stringify(character).slice(1, -1));
 }
 
 /** What a thrown thing says. Also of another realm: under Jest, Node's own errors are not `instanceof Error`. */

@@ -2,7 +2,8 @@
 export type BackendOperation = 'open' | 'close' | 'get' | 'set' | 'replace' | 'delete' | 'clear';
 
 /**
- * What happened in a cache. `key` is the key as the app gave it (for an HTTP answer, the JSON text it was made of).
+ * What happened in a cache. `key` is the key as the app gave it: in a namespace, the
+ * namespace and a colon before it; for an HTTP answer, the JSON text that it was made of.
  *
  * - `hit`, `miss`: a read found a fresh entry, or none
  * - `collapsed`: a caller waited for the load of another

@@ -17,7 +17,7 @@ export class FailureLog {
   /** Takes every event, and logs what a person should know. */
   readonly onEvent = (event: CacheEvent): void => {
     if (event.type === 'error') {
-      this.warn(`${event.operation} failed: ${messageOf(event.error)} The app goes on.`);
+      this.warn(`the app goes on, but ${event.operation} failed: ${messageOf(event.error)}`);
     } else if (event.type === 'not-stored' && event.error !== undefined && event.reason !== 'backend') {
       this.warn(`"${excerpt(event.key)}" was answered but not stored: ${messageOf(event.error)}`);
     }

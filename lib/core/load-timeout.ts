@@ -11,16 +11,27 @@ export type Load<T> = (signal: AbortSignal) => Awaitable<T>;
  */
 export async function runWithTimeout<T>(load: Load<T>, key: string, timeoutMs: number): Promise<T> {
   const abort = new AbortController();
+  const running = (async () => load(abort.signal))();
+  try {
+    return await waitWithTimeout(running, key, timeoutMs);
+  } catch (error) {
+    if (error instanceof LoadTimeoutError) abort.abort(error);
+    throw error;
+  }
+}
+
+/**
+ * Waits at most `timeoutMs` for a load that is running.
+ *
+ * @throws LoadTimeoutError after that time; else what the load throws, unchanged
+ */
+export async function waitWithTimeout<T>(running: Promise<T>, key: string, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const error = new LoadTimeoutError(key, timeoutMs);
-      reject(error);
-      abort.abort(error);
-    }, timeoutMs);
+    timer = setTimeout(() => reject(new LoadTimeoutError(key, timeoutMs)), timeoutMs);
   });
   try {
-    return await Promise.race([load(abort.signal), late]);
+    return await Promise.race([running, late]);
   } finally {
     clearTimeout(timer);
   }

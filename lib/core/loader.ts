@@ -5,7 +5,7 @@ import { EntryTooLargeError, LoadTimeoutError } from './errors.js';
 import type { CacheEventListener, NotStored } from './events.js';
 import { encodeEndedLease, encodeLease, isSharable } from './lease.js';
 import { type Load, runWithTimeout } from './load-timeout.js';
-import type { CacheSerializer, SerializedValue } from './serializer.js';
+import { type CacheSerializer, serialize, type SerializedValue } from './serializer.js';
 import type { Flight } from './single-flight.js';
 import type { Store } from './store.js';
 import type { TagMarkers } from './tag-markers.js';
@@ -53,6 +53,7 @@ export type Loaded<T> =
 
 /** A load's right to write: the version it may write over, and the versions of its tags. */
 interface Claim {
+  readonly state: 'claimed';
   readonly writesOver: string;
   readonly tags: readonly TagVersion[];
   /** Whether the lease is this load's own, and so its to give back. */
@@ -78,9 +79,11 @@ export class Loader {
     seen: Absent | Failed,
     flight: Flight<Loaded<T>>,
   ): Promise<Loaded<T>> {
-    const claim = await this.claim(key, markers, seen, options.loadTimeoutMs);
-    if (claim !== undefined && 'state' in claim) return { outcome: 'found', reading: claim };
-    flight.begin(claim?.writesOver, claim?.tags ?? []);
+    const taken = await this.claim(key, markers, seen, options.loadTimeoutMs, flight);
+    if (taken.state === 'fresh') return { outcome: 'found', reading: taken };
+    const claim = taken.state === 'claimed' ? taken : undefined;
+    if (claim === undefined) flight.beginUnclaimed(taken.state === 'failed' ? 'as first seen' : 'unknown');
+    else flight.begin(claim.writesOver, claim.tags);
     const beganMs = Date.now();
     let kept = false;
     try {
@@ -97,16 +100,17 @@ export class Loader {
   }
 
   /**
-   * Takes the key for a load: answers the claim, or the entry that somebody else stored in the meantime, or
-   * `undefined` if the load's value can't be written, since the backend failed.
+   * Takes the key for a load: answers the claim, or the entry that somebody else stored in the meantime. There is none
+   * if the backend failed, or others were faster again and again: then the load's value is not written.
    */
   private async claim(
     key: EntryKey,
     markers: readonly EntryKey[],
     first: Absent | Failed,
     loadTimeoutMs: number,
-  ): Promise<Claim | Fresh | undefined> {
-    if (first.state === 'failed') return undefined;
+    flight: Flight<unknown>,
+  ): Promise<Claim | Fresh | { state: 'failed' | 'overtaken' }> {
+    if (first.state === 'failed') return first;
     try {
       const tags = await this.tags.ensure(markers, first.markers);
       let seen = first;
@@ -117,20 +121,22 @@ export class Loader {
           seen.seen !== undefined &&
           isSharable(seen.lease, nowMs, loadTimeoutMs)
         ) {
-          return { writesOver: seen.seen, tags, leased: false };
+          return { state: 'claimed', writesOver: seen.seen, tags, leased: false };
         }
         const { bytes, ttlMs } = encodeLease(nowMs, loadTimeoutMs);
         const lease = await this.store.replace(key, seen.seen, bytes, ttlMs);
-        if (lease !== undefined) return { writesOver: lease.version, tags, leased: true };
-        // Somebody wrote since this caller read. What they wrote may be what it wants.
+        if (lease !== undefined) return { state: 'claimed', writesOver: lease.version, tags, leased: true };
+        // Somebody wrote since this caller read. What they wrote may be what it wants, but not what those want who ask
+        // from now on: it may be deleted while the answer is on its way.
+        flight.beginUnclaimed('unknown');
         const again = await this.reader.readOrThrow(key, markers);
         if (again.state === 'fresh') return again;
         seen = again;
       }
-      return undefined;
+      return { state: 'overtaken' };
     } catch {
       // The store reported it.
-      return undefined;
+      return { state: 'failed' };
     }
   }
 
@@ -146,7 +152,7 @@ export class Loader {
     if (admission === 'own') return this.notStored(key, 'declined', { outcome: 'own', value });
     let serialized: SerializedValue;
     try {
-      serialized = this.serializer.serialize(value);
+      serialized = serialize(this.serializer, value);
     } catch (error) {
       if (options.onUnserializable === 'reject') throw error;
       return this.notStored(key, 'unserializable', { outcome: 'own', value }, error);

@@ -83,7 +83,8 @@ function checkSerializer(serializer: CacheSerializer, place: string): CacheSeria
   );
 }
 
-function checkKind<T>(value: T, kind: 'boolean' | 'function', name: string, place: string): T {
+/** @throws CachekitConfigError for an option of another kind */
+export function checkKind<T>(value: T, kind: 'boolean' | 'function', name: string, place: string): T {
   if (typeof value === kind) return value;
   throw new CachekitConfigError(`${place}: the option ${name} must be a ${kind}, not ${typeof value}.`);
 }

@@ -1,3 +1,6 @@
+import { types } from 'node:util';
+import { UnserializableValueError } from './errors.js';
+
 /** A value as text or bytes, and the letter that says how to read it again. */
 export interface SerializedValue {
   /** One ASCII letter that stands in the entry's header. `j` and `d` are the default serializer's. */
@@ -18,4 +21,19 @@ export interface CacheSerializer {
    * @throws any error for bytes it can't read, or a codec it does not know; that is a miss
    */
   deserialize(codec: string, payload: Uint8Array): unknown;
+}
+
+/**
+ * What a serializer makes of a value, checked: what no header can name would be written, and never read again.
+ *
+ * @throws UnserializableValueError, or what the serializer throws
+ */
+export function serialize(serializer: CacheSerializer, value: unknown): SerializedValue {
+  const serialized = serializer.serialize(value);
+  const { codec, payload } = serialized;
+  if (/^[A-Za-z]$/.test(codec) && (typeof payload === 'string' || types.isUint8Array(payload)))
+    return serialized;
+  throw new UnserializableValueError(
+    'The serializer of this cache must answer { codec, payload }: one letter, and a string or a Uint8Array.',
+  );
 }

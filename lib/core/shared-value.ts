@@ -4,16 +4,26 @@ import type { Entry } from './entry.js';
 const shared = new WeakMap<Stored, unknown>();
 
 /**
- * The one frozen copy of a value that all its readers share, for `isolate: false`. Only plain JSON can be frozen
- * through and through (a Map or a Date can't), so of every other value each reader gets its own copy.
+ * The one frozen copy of a value that all its readers share, for `isolate: false`. Of a value that can't be frozen
+ * through and through each reader gets its own copy.
  */
 export function shareFrozen(stored: Stored, entry: Entry, decode: () => unknown): unknown {
-  if (entry.codec !== 'j') return decode();
+  if (!isFreezable(entry.codec)) return decode();
   const known = shared.get(stored);
   if (known !== undefined) return known;
-  const value = freeze(decode());
+  const value = freezeJson(entry.codec, decode());
   shared.set(stored, value);
   return value;
+}
+
+/** The value, frozen through and through where it is plain JSON: a miss answers what a hit will. */
+export function freezeJson(codec: string, value: unknown): unknown {
+  return isFreezable(codec) ? freeze(value) : value;
+}
+
+/** A Map or a Date can't be frozen, so only plain JSON is. */
+function isFreezable(codec: string): boolean {
+  return codec === 'j';
 }
 
 function freeze(value: unknown): unknown {

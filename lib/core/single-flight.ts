@@ -18,42 +18,58 @@ export class Flight<T> {
   /** What all its callers get. Set as soon as the flight starts. */
   result!: Promise<T>;
   private loadBeganAt = Infinity;
-  private writesOver: string | undefined;
-  private tags: readonly TagVersion[] = [];
+  /** Whether the load will write over the version in `base`. */
+  private claimed = false;
+  /** What lay under the key when the load began; `undefined` if nobody knows. */
+  private base: Pick<Sight, 'seen' | 'tags'> | undefined;
 
   /**
    * @param markers of the tags that its caller named
    * @param now gives points in the order of events, for comparing with when a caller asked
+   * @param first what its caller saw
    */
   constructor(
     private readonly markers: readonly EntryKey[],
     private readonly now: () => number,
+    private readonly first: Sight | undefined,
   ) {}
 
   /**
    * Called just before the load begins.
    *
-   * @param writesOver the version that the load's value will be written over; `undefined` if it won't be written
+   * @param writesOver the version that the load's value will be written over
    * @param tags the versions that the value will carry
    */
-  begin(writesOver: string | undefined, tags: readonly TagVersion[]): void {
+  begin(writesOver: string, tags: readonly TagVersion[]): void {
     this.loadBeganAt = this.now();
-    this.writesOver = writesOver;
-    this.tags = tags;
+    this.claimed = true;
+    this.base = { seen: writesOver, tags };
+  }
+
+  /**
+   * Called just before a load begins whose value will not be written, or before the store is asked again.
+   *
+   * @param base whether under the key still lies what the caller saw, as far as anybody knows
+   */
+  beginUnclaimed(base: 'as first seen' | 'unknown'): void {
+    this.loadBeganAt = this.now();
+    this.claimed = false;
+    this.base = base === 'as first seen' && this.first?.read ? this.first : undefined;
   }
 
   /**
    * Whether the result is as new as this caller may expect. It is if the load begins after the caller asked; or if
-   * what the caller then saw is just what the load put or left there, so that nothing was written, deleted or
-   * invalidated in between, in this process or another. With the backend away there is nothing to compare: then
-   * only this process's own invalidations count, which detach the flight.
+   * what the caller saw is just what the load put or left there, so that nothing was written, deleted or invalidated
+   * in between, in this process or another.
+   *
+   * With the backend half away there is less to compare. Where it can't be read, only this process's own invalidations
+   * count, which detach the flight. Where it can be read but not written, no lease lies there, and another process
+   * that writes and deletes while the load runs goes unnoticed.
    */
   serves(caller: Sight): boolean {
     if (caller.askedAt < this.loadBeganAt) return true;
-    if (!caller.read) return this.writesOver === undefined;
-    return (
-      this.writesOver !== undefined && caller.seen === this.writesOver && sameTags(caller.tags, this.tags)
-    );
+    if (!caller.read) return !this.claimed;
+    return this.base !== undefined && caller.seen === this.base.seen && sameTags(caller.tags, this.base.tags);
   }
 
   /** Whether its value will carry one of these markers. */
@@ -79,8 +95,13 @@ export class SingleFlight<T> {
   }
 
   /** Starts a load that later callers may join until it settles, or something newer takes its place. */
-  start(key: EntryKey, markers: readonly EntryKey[], run: (flight: Flight<T>) => Promise<T>): Flight<T> {
-    const flight = this.create(markers);
+  start(
+    key: EntryKey,
+    markers: readonly EntryKey[],
+    first: Sight,
+    run: (flight: Flight<T>) => Promise<T>,
+  ): Flight<T> {
+    const flight = new Flight<T>(markers, () => this.now(), first);
     this.flights.set(key, flight);
     // In a later microtask, so that whoever is called from within `run` and asks for the same key finds a result.
     flight.result = Promise.resolve()
@@ -93,7 +114,7 @@ export class SingleFlight<T> {
 
   /** A load that nobody may join. */
   create(markers: readonly EntryKey[]): Flight<T> {
-    return new Flight<T>(markers, () => this.now());
+    return new Flight<T>(markers, () => this.now(), undefined);
   }
 
   /** Nobody joins these loads any more: what they load may be older than a write of this process. */
@@ -111,9 +132,9 @@ export class SingleFlight<T> {
   }
 }
 
-function sameTags(seen: Sight['tags'], carried: readonly TagVersion[]): boolean {
-  if (seen.length !== carried.length) return false;
-  return seen.every(
-    ([marker, version], index) => marker === carried[index]?.[0] && version === carried[index]?.[1],
+function sameTags(some: Sight['tags'], others: Sight['tags']): boolean {
+  if (some.length !== others.length) return false;
+  return some.every(
+    ([marker, version], index) => marker === others[index]?.[0] && version === others[index]?.[1],
   );
 }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Stored } from '../backends/cache-backend.js';
 import { decodeEntry, encodeEntry, type TagVersion } from './entry.js';
-import { type EntryKey, tagKey } from './entry-key.js';
-import { BackendUnavailableError, BrokenEntryError } from './errors.js';
+import { type EntryKey, readable, tagKey } from './entry-key.js';
+import { BackendUnavailableError, BrokenEntryError, excerpt } from './errors.js';
 import type { Store } from './store.js';
 
 /** Longer than any sensible ttl; a marker that is lost earlier only costs a reload of the entries that carry it. */
@@ -67,16 +67,20 @@ export class TagMarkers {
 
   private async ensureOne(marker: EntryKey, stored: Stored | undefined): Promise<string> {
     let present = stored;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt <= ATTEMPTS; attempt++) {
       const known = present === undefined ? undefined : readVersion(present);
       if (known !== undefined && known.freshUntilMs - Date.now() > MARKER_TTL_MS / 2) return known.version;
+      // Somebody renews it at the same time, or clears again and again: its version is right all the same.
+      if (known !== undefined && attempt === ATTEMPTS) return known.version;
       const version = known?.version ?? newVersion();
       const written = await this.store.replace(marker, present?.version, encode(version), MARKER_TTL_MS);
       if (written !== undefined) return version;
       // Somebody else made, renewed or invalidated it in the meantime: what they wrote counts.
       present = await this.store.get(marker);
     }
-    throw new BackendUnavailableError(`The marker "${marker}" changed ${ATTEMPTS} times while it was read.`);
+    throw new BackendUnavailableError(
+      `The tag "${excerpt(readable(marker))}" was cleared again and again while it was read.`,
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { warnOnce } from './warn-once.js';
 
 type Unit = 'ms' | 's' | 'm' | 'h' | 'd';
@@ -58,7 +59,7 @@ function parse(text: string): number {
 }
 
 function describe(ttl: unknown): string {
-  return typeof ttl === 'string' ? JSON.stringify(ttl) : String(ttl);
+  return typeof ttl === 'string' ? JSON.stringify(ttl) : inspect(ttl);
 }
 
 function formatDuration(ms: number): string {

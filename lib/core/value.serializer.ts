@@ -14,7 +14,7 @@ const REDUCERS = {
 };
 
 const REVIVERS = {
-  Buffer: ([base64]: [string]) => Buffer.from(base64, 'base64'),
+  Buffer: ([base64]: unknown[]) => Buffer.from(textOf(base64), 'base64'),
   Error: errorFromParts,
 };
 
@@ -29,6 +29,8 @@ export class ValueSerializer implements CacheSerializer {
     try {
       if (isJson(value)) return { codec: JSON_CODEC, payload: JSON.stringify(value) };
       const data = toData(value);
+      if (data === undefined)
+        throw new UnserializableValueError('This value can not be cached: its toJSON answers undefined.');
       if (isJson(data)) return { codec: JSON_CODEC, payload: JSON.stringify(data) };
       return { codec: DEVALUE_CODEC, payload: escapeLoneSurrogates(stringify(data, REDUCERS)) };
     } catch (cause) {
@@ -39,7 +41,7 @@ export class ValueSerializer implements CacheSerializer {
   }
 
   deserialize(codec: string, payload: Uint8Array): unknown {
-    if (codec === JSON_CODEC) return JSON.parse(utf8(payload));
+    if (codec === JSON_CODEC) return parseJson(utf8(payload));
     if (codec === DEVALUE_CODEC) return parse(utf8(payload), REVIVERS);
     throw new BrokenEntryError(
       `The entry is in an encoding named "${codec}", which this serializer does not know.`,
@@ -54,6 +56,20 @@ function escapeLoneSurrogates(text: string): string {
     /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
     (surrogate) => `\\u${surrogate.charCodeAt(0).toString(16)}`,
   );
+}
+
+/** An own `__proto__` is harmless until somebody assigns it further. This package does not write one. */
+function parseJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  // In JSON text the name may also hide behind escapes of its underscores (\\u005f).
+  if (text.includes('__proto__') || text.includes('\\u005')) isJson(value);
+  return value;
+}
+
+/** Not anything else that `Buffer.from` takes: for an object with a length it would set that much memory aside. */
+function textOf(base64: unknown): string {
+  if (typeof base64 === 'string') return base64;
+  throw new BrokenEntryError('A Buffer in this entry is not stored as text.');
 }
 
 function utf8(bytes: Uint8Array): string {

@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import {
   type CallHandler,
   type ExecutionContext,
@@ -8,11 +9,13 @@ import {
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { lastValueFrom, type Observable, of } from 'rxjs';
 import { CachekitError } from '../core/errors.js';
+import type { CacheService } from '../core/cache.service.js';
+import { findCache } from './app-caches.js';
 import { callOf } from './call.js';
 import { tagsOf } from './cached-options.js';
 import { evictionsOf } from './decorator-metadata.js';
 import type { ResolvedEviction } from './eviction-options.js';
-import { findCache } from './handler-plan.js';
+import { NEST_METADATA } from './nest-metadata.js';
 import { HttpExchange } from './http-exchange.js';
 
 const FIRST_ERROR_STATUS = 400;
@@ -26,32 +29,41 @@ export class CacheEvictInterceptor implements NestInterceptor {
   ) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    if (context.getType() !== 'http') return next.handle();
+    const evictions = this.evictionsIn(context);
+    if (evictions.length === 0) return next.handle();
     // Waited for here, not in the chain that Nest tears down when the client goes away: the data has changed then too.
     const value: unknown = await lastValueFrom(next.handle());
     const exchange = new HttpExchange(context, this.host.httpAdapter);
     if (exchange.status >= FIRST_ERROR_STATUS) return of(value);
-    await Promise.all(evictionsOf(context.getHandler()).map((eviction) => this.evict(eviction, exchange)));
+    await Promise.all(evictions.map(([eviction, cache]) => evict(eviction, cache, exchange)));
     return of(value);
   }
 
-  /** Never rejects: the handler has done its work, and the client shall know. */
-  private async evict({ place, tags, cache }: ResolvedEviction, { request }: HttpExchange): Promise<void> {
-    const service = findCache(this.moduleRef, cache);
-    if (service === undefined) return;
-    try {
-      await service.engine.invalidateTags(
-        tagsOf(tags, () => callOf(request)),
-        place,
-      );
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      const message = `${place}: the eviction failed, so stale answers may be served until they expire. ${reason}`;
-      service.engine.report({
-        type: 'error',
-        operation: 'evict',
-        error: new CachekitError(message, { cause }),
-      });
-    }
+  /** The evictions of a handler, with the caches that the app has. An event stream has no moment to evict at. */
+  private evictionsIn(context: ExecutionContext): readonly (readonly [ResolvedEviction, CacheService])[] {
+    const handler = context.getHandler();
+    if (context.getType() !== 'http' || Reflect.hasMetadata(NEST_METADATA.sse, handler)) return [];
+    return evictionsOf(handler).flatMap((eviction) => {
+      const cache = findCache(this.moduleRef, eviction.cache);
+      return cache === undefined ? [] : [[eviction, cache] as const];
+    });
+  }
+}
+
+/** Never rejects: the handler has done its work, and the client shall know. */
+async function evict(
+  { place, tags }: ResolvedEviction,
+  { engine }: CacheService,
+  { request }: HttpExchange,
+): Promise<void> {
+  try {
+    await engine.invalidateTags(
+      tagsOf(tags, () => callOf(request)),
+      place,
+    );
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `${place}: the eviction failed, so stale answers may be served until they expire. ${reason}`;
+    engine.report({ type: 'error', operation: 'evict', error: new CachekitError(message, { cause }) });
   }
 }

@@ -33,10 +33,12 @@ export function callOf(request: HttpRequest): Call {
 }
 
 function copyParams(params: unknown): Call['params'] {
-  const entries = Object.entries(params ?? {}).map(([name, value]: [string, unknown]) => [
-    name,
-    Array.isArray(value) ? value.join('/') : String(value),
-  ]);
+  const entries = Object.entries(params ?? {})
+    .filter(([, value]: [string, unknown]) => value !== undefined)
+    .map(([name, value]: [string, unknown]) => [
+      name,
+      Array.isArray(value) ? value.join('/') : String(value),
+    ]);
   return Object.freeze(Object.fromEntries(entries) as Record<string, string>);
 }
 

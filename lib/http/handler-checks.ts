@@ -1,10 +1,11 @@
 import 'reflect-metadata';
-import { ApplicationConfig, ModuleRef, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, type ModuleRef, ModulesContainer } from '@nestjs/core';
 import { CachekitConfigError } from '../core/errors.js';
 import { CachedInterceptor } from './cached.interceptor.js';
 import { controllerMethods, providerMethods } from './decorated-handlers.js';
 import { cachedOptionsOf, evictionsOf } from './decorator-metadata.js';
-import { findCache, misuseOf, missingCache } from './handler-plan.js';
+import { findCache, missingCache } from './app-caches.js';
+import { misuseOf } from './handler-plan.js';
 import { HandlerPlans } from './handler-plans.js';
 import { NEST_METADATA } from './nest-metadata.js';
 
@@ -23,7 +24,7 @@ export function checkHandlers(moduleRef: ModuleRef): void {
     checkEvictions(moduleRef, method);
     const options = cachedOptionsOf(method);
     if (options === undefined) continue;
-    const misuse = misuseOf({ moduleRef }, method, options);
+    const misuse = misuseOf(moduleRef, method, options);
     if (misuse !== undefined) throw misuse;
     plans.planOf(type, method);
   }

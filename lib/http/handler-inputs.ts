@@ -48,16 +48,10 @@ export function readInputs(controller: Type, handler: object): HandlerInputs {
 }
 
 function routeArguments(controller: Type, handler: object): [string, RouteArgument][] {
-  const found: [string, RouteArgument][] = [];
-  for (const method of methodNames(controller, handler)) {
-    // Nest looks on the class, or on the one that declared the method where a mixin copied it.
-    for (const host of new Set<object>([controller, (controller.prototype as object).constructor])) {
-      const metadata = Reflect.getMetadata(NEST_METADATA.routeArguments, host, method) as
-        Readonly<Record<string, RouteArgument>> | undefined;
-      found.push(...Object.entries(metadata ?? {}));
-    }
-  }
-  return found;
+  return methodNames(controller, handler).flatMap((method) => {
+    const metadata: unknown = Reflect.getMetadata(NEST_METADATA.routeArguments, controller, method);
+    return Object.entries((metadata ?? {}) as Readonly<Record<string, RouteArgument>>);
+  });
 }
 
 /** The names that a method has in a class; found by identity, since a function may be called anything. */

@@ -1,21 +1,15 @@
 import 'reflect-metadata';
-import { type NestInterceptor, RequestMethod, type Type } from '@nestjs/common';
+import { type NestInterceptor, RequestMethod, type Type, type VersioningOptions } from '@nestjs/common';
 import type { ApplicationConfig, ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { CacheEngine } from '../core/cache-engine.js';
-import type { CacheService } from '../core/cache.service.js';
 import { CachekitConfigError } from '../core/errors.js';
-import { getCacheToken } from '../core/tokens.js';
 import { warnOnce } from '../core/warn-once.js';
+import { cacheTitle, findCache, findHttpOptions, missingCache } from './app-caches.js';
 import type { ResolvedCachedOptions } from './cached-options.js';
 import { type HandlerInputs, readInputs } from './handler-inputs.js';
-import {
-  type CacheScope,
-  getHttpOptionsToken,
-  missingIdentify,
-  resolveHttpOptions,
-  type ResolvedHttpOptions,
-} from './http-options.js';
+import { type CacheScope, missingIdentify, type ResolvedHttpOptions } from './http-options.js';
 import { interceptorsOf, isOf, nameOf } from './interceptor-order.js';
+import { headersCoveredByKey } from './key-coverage.js';
 import { NEST_METADATA } from './nest-metadata.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
@@ -24,8 +18,16 @@ export interface AppParts {
   readonly moduleRef: ModuleRef;
   readonly modules: ModulesContainer;
   readonly config: ApplicationConfig;
-  /** The interceptor that caches; what lists before it lies outside the cache. */
+  /** The interceptor that caches; what is listed before it lies outside the cache. */
   readonly cacheInterceptor: Type<NestInterceptor>;
+}
+
+/** A handler with a `@Cached`, in a controller of an app. */
+export interface CachedHandler {
+  readonly app: AppParts;
+  readonly controller: Type;
+  readonly handler: object;
+  readonly options: ResolvedCachedOptions;
 }
 
 /** A handler whose answers are not cached, whatever the request. */
@@ -48,10 +50,10 @@ export interface CachingPlan {
   readonly method: 'GET' | 'HEAD' | undefined;
   readonly controller: string;
   readonly handler: string;
-  readonly versioning: ReturnType<ApplicationConfig['getVersioning']>;
+  readonly versioning: VersioningOptions | undefined;
   /** Request headers whose values stand in the key, in lower case: the option's and those the handler takes by name. */
   readonly vary: readonly string[];
-  /** What a `Vary` of the answer may name. */
+  /** What a `Vary` of the answer may name, in lower case. */
   readonly coveredByKey: ReadonlySet<string>;
   /** The interceptors that lie outside the cache, for a warning. */
   readonly outside: readonly string[];
@@ -64,62 +66,33 @@ export interface CachingPlan {
 export type HandlerPlan = IdlePlan | CachingPlan;
 
 const UNTOUCHED: IdlePlan = { caches: false, saysSo: false };
+const PAST_THE_CACHE: IdlePlan = { caches: false, saysSo: true };
 const DEFAULT_REDIRECT_STATUS = 302;
 
-/**
- * Headers that a `Vary` may name although they are not in the key, when it was set before the handler: CORS and
- * compression do so for every answer, and change the answer's headers or its encoding, never its value.
- */
-const SET_OUTSIDE = [
-  'origin',
-  'accept-encoding',
-  'access-control-request-method',
-  'access-control-request-headers',
-];
+const METHODS: ReadonlyMap<RequestMethod | undefined, CachingPlan['method']> = new Map([
+  [RequestMethod.GET, 'GET'],
+  [RequestMethod.HEAD, 'HEAD'],
+  [RequestMethod.ALL, undefined],
+] as const);
 
-/** Makes the plan of a handler that has a `@Cached`, and says once what its author should know. */
-export function makePlan(
-  app: AppParts,
-  controller: Type,
-  handler: object,
-  options: ResolvedCachedOptions,
-): HandlerPlan {
-  const { place } = options;
+/** Makes the plan of a handler, and says once what its author should know. */
+export function makePlan(cached: CachedHandler): HandlerPlan {
+  const { app, handler, controller, options } = cached;
   const cache = findCache(app.moduleRef, options.cache);
   if (cache === undefined) {
-    warnOnce(
-      `no ${cacheTitle(options.cache)}`,
-      `Nothing is cached by @Cached, since the app has no ${cacheTitle(options.cache)}.`,
-    );
+    const title = cacheTitle(options.cache);
+    warnOnce(`no ${title}`, `Nothing is cached by @Cached, since the app has no ${title}.`);
     return UNTOUCHED;
   }
   const ttlMs = options.ttlMs ?? cache.engine.options.ttlMs;
   if (ttlMs === 0) return UNTOUCHED;
-  const misuse = misuseOf(app, handler, options);
-  if (misuse !== undefined) {
-    warnOnce(misuse.message, misuse.message);
-    return UNTOUCHED;
-  }
+  const http = findHttpOptions(app.moduleRef, options.cache);
   const inputs = readInputs(controller, handler);
-  const answering = answersByItself(handler, inputs);
-  if (answering !== undefined) {
-    warnOfHandler(place, `not cached, since ${answering}`);
-    return UNTOUCHED;
-  }
-  const http = httpOptionsOf(app.moduleRef, options.cache);
-  const unseen = undeclaredInputs(app, controller, inputs, options, http);
-  if (unseen.length > 0) {
-    warnOfHandler(
-      place,
-      `not cached, since its answer may depend on what the cache's key can't see: ${unseen.join(', ')}. ` +
-        "Say what counts: key or vary on @Cached, identify on forRoot, or scope: 'public' if everybody may share it",
-    );
-    return { caches: false, saysSo: true };
-  }
+  const idle = idlePlanOf(cached, http, inputs);
+  if (idle !== undefined) return idle;
   const scope = options.scope ?? http.scope;
   const vary = [...new Set([...options.vary, ...inputs.headers])];
   const versioning = app.config.getVersioning();
-  const redirect = metadataOf<{ statusCode?: number }>(NEST_METADATA.redirect, handler);
   return {
     caches: true,
     options,
@@ -129,28 +102,22 @@ export function makePlan(
     scope,
     method: METHODS.get(methodOf(handler)),
     controller: controller.name,
-    handler: handlerName(handler),
+    handler: typeof handler === 'function' ? handler.name : '',
     versioning,
     vary,
-    coveredByKey: coveredByKey(handler, vary, scope, http, versioning),
-    outside: outsideOf(app, controller, handler),
-    rendersTemplate: metadataOf(NEST_METADATA.render, handler) !== undefined,
-    redirectStatus: redirect && (redirect.statusCode ?? DEFAULT_REDIRECT_STATUS),
+    coveredByKey: headersCoveredByKey(handler, { vary, scope, http, versioning }),
+    outside: namesOutside(cached),
+    rendersTemplate: Reflect.hasMetadata(NEST_METADATA.render, handler),
+    redirectStatus: redirectStatusOf(handler),
   };
 }
-
-const METHODS: ReadonlyMap<RequestMethod | undefined, 'GET' | 'HEAD' | undefined> = new Map([
-  [RequestMethod.GET, 'GET'],
-  [RequestMethod.HEAD, 'HEAD'],
-  [RequestMethod.ALL, undefined],
-] as const);
 
 /**
  * What is wrong with a `@Cached`, beyond its options: the app has no such cache, the handler never answers a GET, or
  * the scope needs what the cache lacks. Nothing is cached then.
  */
 export function misuseOf(
-  { moduleRef }: Pick<AppParts, 'moduleRef'>,
+  moduleRef: ModuleRef,
   handler: object,
   { place, cache, scope }: ResolvedCachedOptions,
 ): CachekitConfigError | undefined {
@@ -161,61 +128,55 @@ export function misuseOf(
         'Elsewhere, inject CacheService and call getOrSet(key, load).',
     );
   }
-  if (scope === 'private' && httpOptionsOf(moduleRef, cache).identify === undefined)
-    return missingIdentify(place);
-  return undefined;
+  const lacksIdentify = findHttpOptions(moduleRef, cache).identify === undefined;
+  return scope === 'private' && lacksIdentify ? missingIdentify(place) : undefined;
 }
 
-/** What to throw where a decorator names a cache that the app does not have. */
-export function missingCache(place: string, name: string | undefined): CachekitConfigError {
-  return new CachekitConfigError(`${place}: the app has no ${cacheTitle(name)}.`);
-}
-
-/** The cache of that name in this app; `undefined` if there is none. */
-export function findCache(moduleRef: ModuleRef, name: string | undefined): CacheService | undefined {
-  try {
-    return moduleRef.get<CacheService>(getCacheToken(name), { strict: false });
-  } catch {
-    // Nest's way of saying that no module provides it.
-    return undefined;
+/** The plan of a handler that the cache can't serve; `undefined` for any other. */
+function idlePlanOf(
+  cached: CachedHandler,
+  http: ResolvedHttpOptions,
+  inputs: HandlerInputs,
+): IdlePlan | undefined {
+  const { app, handler, options } = cached;
+  const misuse = misuseOf(app.moduleRef, handler, options);
+  if (misuse !== undefined) {
+    warnOnce(misuse.message, misuse.message);
+    return UNTOUCHED;
   }
-}
-
-function cacheTitle(name: string | undefined): string {
-  return name === undefined
-    ? 'unnamed cache: add CachekitModule.forRoot() to the imports of AppModule'
-    : `cache named "${name}": add CachekitModule.forRoot(backend, { name: '${name}' }) to the imports of AppModule`;
-}
-
-function httpOptionsOf(moduleRef: ModuleRef, name: string | undefined): ResolvedHttpOptions {
-  try {
-    return moduleRef.get<ResolvedHttpOptions>(getHttpOptionsToken(name), { strict: false });
-  } catch {
-    // A cache that a test provides by itself. The defaults are the safe ones.
-    return resolveHttpOptions({}, 'CachekitModule');
+  const answering = howItAnswersItself(handler, inputs);
+  if (answering !== undefined) {
+    warnOfHandler(options.place, `not cached, since ${answering}`);
+    return UNTOUCHED;
   }
+  const unseen = undeclaredInputs(cached, http, inputs);
+  if (unseen.length === 0) return undefined;
+  warnOfHandler(
+    options.place,
+    `not cached, since its answer may depend on what the cache's key can't see: ${unseen.join(', ')}. ` +
+      "Say what counts: key or vary on @Cached, identify on forRoot, or scope: 'public' if everybody may share it",
+  );
+  return PAST_THE_CACHE;
 }
 
 /** Why an answer never comes by the handler's return value; `undefined` if it does. */
-function answersByItself(handler: object, { takesResponse }: HandlerInputs): string | undefined {
-  if (metadataOf(NEST_METADATA.sse, handler) !== undefined)
-    return 'an event stream (@Sse) has no end to store';
+function howItAnswersItself(handler: object, { takesResponse }: HandlerInputs): string | undefined {
+  const isEventStream = Reflect.hasMetadata(NEST_METADATA.sse, handler);
+  if (isEventStream) return 'an event stream (@Sse) has no end to store';
   if (!takesResponse) return undefined;
   return 'with @Res() or @Next() it may answer by itself. Take them out and return the value';
 }
 
 function undeclaredInputs(
-  app: AppParts,
-  controller: Type,
-  inputs: HandlerInputs,
-  options: ResolvedCachedOptions,
+  { app, controller, options }: CachedHandler,
   http: ResolvedHttpOptions,
+  { unseen }: HandlerInputs,
 ): readonly string[] {
   const scope = options.scope ?? http.scope;
   const declared = options.key !== undefined || options.vary.length > 0 || http.identify !== undefined;
   if (declared || scope !== 'auto') return [];
-  if (isSingleton(app.modules, controller)) return inputs.unseen;
-  return [...inputs.unseen, 'the request, since the controller is request-scoped'];
+  if (isSingleton(app.modules, controller)) return unseen;
+  return [...unseen, 'the request, since the controller is request-scoped'];
 }
 
 /** A class that is not found is not known to be a singleton. */
@@ -224,48 +185,19 @@ function isSingleton(modules: ModulesContainer, controller: Type): boolean {
   return wrappers.length > 0 && wrappers.every((wrapper) => wrapper.isDependencyTreeStatic());
 }
 
-function coveredByKey(
-  handler: object,
-  vary: readonly string[],
-  scope: CacheScope,
-  http: ResolvedHttpOptions,
-  versioning: CachingPlan['versioning'],
-): ReadonlySet<string> {
-  const covered = new Set([...SET_OUTSIDE, ...vary]);
-  // What the handler's own @Header('Vary', ...) names, its value depends on.
-  const own = metadataOf<readonly { name: string; value: unknown }[]>(NEST_METADATA.headers, handler) ?? [];
-  const declared = own.filter(({ name }) => name.toLowerCase() === 'vary').map(({ value }) => String(value));
-  for (const name of declared.join(',').split(',')) {
-    if (!vary.includes(name.trim().toLowerCase())) covered.delete(name.trim().toLowerCase());
-  }
-  // Outside 'public', a request with a credential has the key of its sender, or no key at all.
-  if (scope !== 'public') for (const name of http.credentials) covered.add(name);
-  const versionHeader = versionHeaderOf(versioning);
-  if (versionHeader !== undefined) covered.add(versionHeader);
-  return covered;
-}
-
-/** The request header that says which version of the API is asked for; `undefined` if no header does. */
-export function versionHeaderOf(versioning: CachingPlan['versioning']): string | undefined {
-  if (versioning === undefined) return undefined;
-  if ('header' in versioning) return versioning.header.toLowerCase();
-  return 'key' in versioning ? 'accept' : undefined;
-}
-
-function outsideOf(app: AppParts, controller: Type, handler: object): readonly string[] {
+function namesOutside({ app, controller, handler }: CachedHandler): readonly string[] {
   const all = interceptorsOf(app.config, controller, handler);
-  const cacheIndex = all.findIndex((interceptor) => isOf(interceptor, app.cacheInterceptor));
-  return all.slice(0, Math.max(0, cacheIndex)).map(nameOf);
+  const first = all.findIndex((interceptor) => isOf(interceptor, app.cacheInterceptor));
+  // Where the cache is in no list, nobody knows what lies outside.
+  return all.slice(0, first < 0 ? all.length : first).map(nameOf);
 }
 
 function methodOf(handler: object): RequestMethod | undefined {
-  return metadataOf<RequestMethod>(NEST_METADATA.method, handler);
+  return Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod | undefined;
 }
 
-function handlerName(handler: object): string {
-  return typeof handler === 'function' ? handler.name : '';
-}
-
-function metadataOf<T = unknown>(name: string, target: object): T | undefined {
-  return Reflect.getMetadata(name, target) as T | undefined;
+function redirectStatusOf(handler: object): number | undefined {
+  const redirect = Reflect.getMetadata(NEST_METADATA.redirect, handler) as
+    { readonly statusCode?: number } | undefined;
+  return redirect && (redirect.statusCode ?? DEFAULT_REDIRECT_STATUS);
 }

@@ -7,7 +7,9 @@ import { cachedOptionsOf } from './decorator-metadata.js';
 import { type AppParts, type CachingPlan, type HandlerPlan, makePlan } from './handler-plan.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
+/** Of all handlers of an app. A key that is forgotten costs those who ask for it next a wait in vain. */
 const MOST_UNSHAREABLE_KEYS = 1_000;
+/** Also for answers that would be kept for ever. */
 const LONGEST_MEMORY_MS = 3_600_000;
 
 const plansByApp = new WeakMap<ModulesContainer, HandlerPlans>();
@@ -40,15 +42,6 @@ export class HandlerPlans {
     return plan;
   }
 
-  private makeSafely(controller: Type, handler: object, options: ResolvedCachedOptions): HandlerPlan {
-    try {
-      return makePlan(this.app, controller, handler, options);
-    } catch (error) {
-      warnOfHandler(options.place, 'not cached, since it could not be examined', error);
-      return { caches: false, saysSo: false };
-    }
-  }
-
   /** Nobody shall wait for an answer to this key again: it could not be shared. Forgotten when an entry would be. */
   rememberUnshareable(key: EntryKey, { ttlMs }: CachingPlan): void {
     this.unshareable.set(key, true, { ttl: Math.min(ttlMs, LONGEST_MEMORY_MS) });
@@ -56,5 +49,15 @@ export class HandlerPlans {
 
   isUnshareable(key: EntryKey): boolean {
     return this.unshareable.has(key);
+  }
+
+  /** No request shall fail because of its plan. */
+  private makeSafely(controller: Type, handler: object, options: ResolvedCachedOptions): HandlerPlan {
+    try {
+      return makePlan({ app: this.app, controller, handler, options });
+    } catch (error) {
+      warnOfHandler(options.place, 'not cached, since it could not be examined', error);
+      return { caches: false, saysSo: false };
+    }
   }
 }

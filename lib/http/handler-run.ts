@@ -23,9 +23,11 @@ export class HandlerRun {
   ) {}
 
   /** Runs the handler, and the interceptors inside the cache. Rejects with what they throw. */
-  readonly load = async (): Promise<unknown> => {
+  readonly load = async (signal: AbortSignal): Promise<unknown> => {
     const before = this.exchange.responseHead;
     const value: unknown = await lastValueFrom(this.next.handle());
+    // Given up by the cache: the request has been answered with an error, and nobody wants this any more.
+    if (signal.aborted) return value;
     this.answer = { value };
     this.admission = this.judgeSafely(value, before);
     return value === undefined && this.admission === 'own' ? NOTHING : value;

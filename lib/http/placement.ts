@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import type { NestInterceptor, Type } from '@nestjs/common';
-import { ApplicationConfig, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, HttpAdapterHost, type ModuleRef, ModulesContainer } from '@nestjs/core';
 import { CachedInterceptor } from './cached.interceptor.js';
 import { controllerMethods } from './decorated-handlers.js';
 import { cachedOptionsOf } from './decorator-metadata.js';

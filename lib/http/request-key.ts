@@ -3,9 +3,10 @@ import { type EntryKey, httpKey } from '../core/entry-key.js';
 import type { OwnKey } from './cached-options.js';
 import { canonicalJson } from './canonical-json.js';
 import { digestCredential } from './credential-digest.js';
-import { type CachingPlan, versionHeaderOf } from './handler-plan.js';
+import type { CachingPlan } from './handler-plan.js';
 import type { HttpExchange } from './http-exchange.js';
 import type { Identity } from './identity.js';
+import { versionHeaderOf } from './key-coverage.js';
 
 /** A header that is a credential and stands in `vary`, but can't stand in a key. */
 export class UnkeyableCredential extends Error {}

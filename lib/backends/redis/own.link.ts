@@ -1,0 +1,162 @@
+import type { EventEmitter } from 'node:events';
+import type { Cluster } from 'ioredis';
+import { awayError } from './redis.failure.js';
+import type { RedisLink } from './redis.link.js';
+import { isCluster, type RedisClient } from './redis.options.js';
+
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 1_000;
+
+/** How long a server that took the connection may need to say that it is ready. */
+const HANDSHAKE_MS = 5_000;
+
+/** How long the goodbye waits for commands that still run. */
+const QUIT_MS = 1_000;
+/** How long it waits for the sockets then. */
+const END_MS = 1_000;
+
+/** A link with clients of its own, a new one for each connection. */
+export class OwnLink implements RedisLink {
+  readonly #create: () => RedisClient;
+  readonly #place: string;
+  /** The client of the attempt that runs, or of the connection. */
+  #current: RedisClient | undefined;
+  #attempt: Promise<void> | undefined;
+  #isUp = false;
+  #isStopped = false;
+  #failures = 0;
+  #retry: NodeJS.Timeout | undefined;
+  problem: unknown;
+
+  constructor(create: () => RedisClient, place: string) {
+    this.#create = create;
+    this.#place = place;
+  }
+
+  get client(): RedisClient | undefined {
+    return this.#isUp && this.#current?.status === 'ready' ? this.#current : undefined;
+  }
+
+  awayError(reason?: string): Error {
+    return awayError(this.#place, this.problem ?? reason, 'It is tried again by itself.');
+  }
+
+  whenUp(): Promise<void> {
+    this.#attempt ??= this.#connect();
+    return this.#attempt;
+  }
+
+  renew(silence: unknown): void {
+    const silent = this.client;
+    if (!silent) return;
+    this.#isUp = false;
+    this.problem = silence;
+    silent.disconnect();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#retry);
+    if (this.#current) await end(this.#current);
+  }
+
+  async #connect(): Promise<void> {
+    clearTimeout(this.#retry);
+    const client = this.#create();
+    this.#current = client;
+    this.#watch(client);
+    const up = readyOrEnd(client, () => this.awayError());
+    giveUpHandshake(client);
+    // The events tell more, and the promise of a Cluster that is down may never settle.
+    client.connect().catch((error: unknown) => {
+      this.problem ??= error;
+    });
+    await up;
+    if (isCluster(client)) await connectMasters(client);
+    this.#isUp = client === this.#current;
+    this.#failures = 0;
+    this.problem = undefined;
+  }
+
+  #watch(client: EventEmitter): void {
+    const remember = (error: unknown) => {
+      this.problem = error;
+    };
+    client.on('error', remember);
+    client.on('node error', remember);
+    client.once('end', () => {
+      this.#isUp = false;
+      this.#current = undefined;
+      this.#attempt = undefined;
+      if (!this.#isStopped) this.#connectLater();
+    });
+  }
+
+  #connectLater(): void {
+    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
+    this.#failures += 1;
+    const connect = () => {
+      this.whenUp().catch((error: unknown) => {
+        this.problem ??= error;
+      });
+    };
+    // Random, so that many processes don't all come back to a restarted server at once.
+    this.#retry = setTimeout(connect, longestMs * (0.5 + Math.random() / 2));
+    // A process that has nothing else to do may end.
+    this.#retry.unref();
+  }
+}
+
+function readyOrEnd(client: EventEmitter, failure: () => Error): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.once('ready', resolve);
+    client.once('end', () => reject(failure()));
+  });
+}
+
+/** ioredis bounds how long connecting takes, and not what comes after it. */
+function giveUpHandshake(client: RedisClient): void {
+  const events: EventEmitter = client;
+  let timer: NodeJS.Timeout | undefined;
+  events.once('connect', () => {
+    timer = setTimeout(() => client.disconnect(), HANDSHAKE_MS);
+  });
+  events.once('ready', () => clearTimeout(timer));
+  events.once('end', () => clearTimeout(timer));
+}
+
+/**
+ * A Cluster connects to a node at its first command, and refuses the second, which comes while it connects.
+ * A node that can't be reached now is left to its commands: the others work.
+ */
+async function connectMasters(cluster: Cluster): Promise<void> {
+  const waiting = cluster.nodes('master').filter((node) => node.status === 'wait');
+  await Promise.allSettled(waiting.map((node) => node.connect()));
+}
+
+async function end(client: RedisClient): Promise<void> {
+  const events: EventEmitter = client;
+  let hasEnded = false;
+  const ended = new Promise<void>((resolve) => {
+    events.once('end', () => {
+      hasEnded = true;
+      resolve();
+    });
+  });
+  if (client.status === 'ready') {
+    const goodbye = client.quit().then(() => ended);
+    await settledWithin(QUIT_MS, goodbye);
+  }
+  if (hasEnded) return;
+  client.disconnect();
+  await settledWithin(END_MS, ended);
+}
+
+async function settledWithin(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([Promise.allSettled([work]), limit]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,65 @@
+import { BackendUnavailableError } from '../../core/errors.js';
+
+/** Whether a command was not answered within ioredis' `commandTimeout`. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Command timed out';
+}
+
+/**
+ * The connection is away now.
+ *
+ * @param problem the last thing the client said; undefined where it said nothing
+ * @param outlook what happens next
+ */
+export function awayError(place: string, problem: unknown, outlook: string): BackendUnavailableError {
+  const cause = problem === undefined ? undefined : withoutSecrets(problem);
+  return new BackendUnavailableError(
+    `RedisBackend: no connection to ${place}${cause ? ` (${cause.message})` : ''}. Check that Redis runs there ` +
+      'and that address, user, password and TLS are right. ' +
+      outlook,
+    cause ? { cause } : {},
+  );
+}
+
+/** A command has failed. `problem` is what the client said of its connection, where it is not up any more. */
+export function commandError(place: string, error: unknown, problem: unknown): BackendUnavailableError {
+  const failure = withoutSecrets(error);
+  if (failure.name === 'ReplyError') {
+    return new BackendUnavailableError(`RedisBackend: ${place} refused a command: ${failure.message}`, {
+      cause: failure,
+    });
+  }
+  const cause = problem === undefined ? failure : withoutSecrets(problem);
+  const reason = problem === undefined ? failure.message : `${failure.message} (${cause.message})`;
+  return new BackendUnavailableError(
+    `RedisBackend: a command to ${place} was not answered: ${reason}. A write may still have taken effect.`,
+    { cause },
+  );
+}
+
+/**
+ * A copy of an ioredis error with its name, message and code. The original carries the arguments of the
+ * command, and so passwords (of AUTH and HELLO) and the values of users, into every log that prints causes.
+ */
+function withoutSecrets(error: unknown): Error {
+  const root = rootOf(error);
+  const copy = new Error(messageOf(root));
+  if (!(root instanceof Error)) return copy;
+  copy.name = root.name;
+  return 'code' in root ? Object.assign(copy, { code: root.code }) : copy;
+}
+
+/** A Cluster that finds no node says so, and has the reason in `lastNodeError`. */
+function rootOf(error: unknown): unknown {
+  if (!(error instanceof Error) || !('lastNodeError' in error)) return error;
+  return error.lastNodeError ?? error;
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Node joins the failures of IPv4 and IPv6 in an error without a message.
+  const message =
+    error.message || (error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : '');
+  // "unknown command" repeats what was sent: for a server without HELLO, the password.
+  return message.replace(/,? with args beginning with:[^]*/, '') || error.name;
+}

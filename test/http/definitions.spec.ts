@@ -1,0 +1,205 @@
+import { Controller, Get, Injectable, Post, Sse, type Type, UseInterceptors } from '@nestjs/common';
+import {
+  Cached,
+  type CachedOptions,
+  CacheEvict,
+  type CacheEvictOptions,
+  CachekitConfigError,
+  CachekitModule,
+  type CachekitOptions,
+} from 'nestjs-cachekit';
+import { describe, expect, it } from 'vitest';
+import { PLATFORMS, serve } from './serve.js';
+
+const cachedWith = (options: unknown) => (): void => {
+  class CatsController {
+    @Cached(options as CachedOptions)
+    find(): void {}
+  }
+  void CatsController;
+};
+
+const evictWith = (options: unknown) => (): void => {
+  class CatsController {
+    @CacheEvict(options as CacheEvictOptions)
+    update(): void {}
+  }
+  void CatsController;
+};
+
+describe('@Cached is checked when its class is defined:', () => {
+  it.each([-1, Number.NaN, '5x', '-5s', '', '1 m', {}, [], null, true, () => 5].map((ttl) => [ttl]))(
+    'the ttl %j is refused',
+    (ttl) => {
+      expect(cachedWith({ ttl })).toThrow(RangeError);
+      expect(cachedWith({ ttl })).toThrow(/^@Cached on CatsController\.find: ttl .* '250ms', '30s'/);
+    },
+  );
+
+  it('an impossible ttl without options is refused as well', () => {
+    expect(cachedWith(-1)).toThrow(RangeError);
+    expect(cachedWith('5x')).toThrow(/CatsController\.find/);
+  });
+
+  it.each([
+    [{ tll: 5 }, /unknown option "tll".*The options are ttl, key, query/],
+    [{ key: 5 }, /key must be a text/],
+    [{ key: [1] }, /key must be/],
+    [{ query: 'page' }, /query must be an array/],
+    [{ vary: 'accept' }, /vary must be an array of header names/],
+    [{ vary: ['*'] }, /vary must be/],
+    [{ vary: ['a b'] }, /vary must be/],
+    [{ tags: 'cats' }, /tags must be an array/],
+    [{ tags: Array.from({ length: 65 }, (_, index) => `${index}`) }, /65 tags are too many/],
+    [{ scope: 'shared' }, /scope must be 'auto', 'public' or 'private', not "shared"/],
+    [{ when: true }, /when must be a function/],
+    [{ unless: 'empty' }, /unless must be a function/],
+    [{ cache: '' }, /cache must be the name/],
+    [null, /options must be an object/],
+    [[], /options must be an object/],
+  ])('the options %j are refused', (options, message) => {
+    expect(cachedWith(options)).toThrow(CachekitConfigError);
+    expect(cachedWith(options)).toThrow(message);
+    expect(cachedWith(options)).toThrow('@Cached on CatsController.find: ');
+  });
+
+  it('a class, a static method and a property are refused', () => {
+    const decorator = Cached() as (...place: unknown[]) => void;
+    class CatsController {
+      static all(): void {}
+    }
+    expect(() => decorator(CatsController)).toThrow(
+      /@Cached on CatsController: .*Put @Cached\(\) on each handler/,
+    );
+    const descriptor = Object.getOwnPropertyDescriptor(CatsController, 'all');
+    expect(() => decorator(CatsController, 'all', descriptor)).toThrow(/static method CatsController\.all/);
+    expect(() => decorator(CatsController.prototype, 'name', undefined)).toThrow(CachekitConfigError);
+    expect(() => decorator(CatsController.prototype, 'name', { get: () => 1 })).toThrow(/not on properties/);
+  });
+
+  it('a decorator without its parentheses is refused', () => {
+    class CatsController {}
+    const bare = Cached as unknown as (target: object) => MethodDecorator;
+    expect(() =>
+      bare(CatsController.prototype)(CatsController.prototype, 'find', { value: () => 1 }),
+    ).toThrow(CachekitConfigError);
+  });
+
+  it('two on one method are refused, and one beside @CacheEvict', () => {
+    class CatsController {}
+    const apply = (...decorators: MethodDecorator[]): void => {
+      const method = { value: () => 1 };
+      for (const decorator of decorators) decorator(CatsController.prototype, 'find', method);
+    };
+    expect(() => apply(Cached(), Cached('1m'))).toThrow('@Cached on CatsController.find: there are two');
+    expect(() => apply(Cached(), CacheEvict({ tags: ['a'] }))).toThrow(/split it in two/);
+    expect(() => apply(CacheEvict({ tags: ['a'] }), Cached())).toThrow(/split it in two/);
+  });
+});
+
+describe('@CacheEvict is checked when its class is defined:', () => {
+  it.each([
+    [{}, /tags must be an array/],
+    [{ tags: [] }, /evict nothing/],
+    [{ tags: 'cats' }, /tags must be an array/],
+    [{ tags: ['a'], key: 'b' }, /unknown option "key".*The options are tags, cache/],
+    [{ tags: ['a'], cache: '' }, /cache must be the name/],
+    [undefined, /options must be an object/],
+    ['cats', /options must be an object/],
+  ])('the options %j are refused', (options, message) => {
+    expect(evictWith(options)).toThrow(CachekitConfigError);
+    expect(evictWith(options)).toThrow(message);
+    expect(evictWith(options)).toThrow('@CacheEvict on CatsController.update: ');
+  });
+});
+
+describe('CachekitModule.forRoot checks what it is told of HTTP:', () => {
+  it.each<[unknown, RegExp]>([
+    [{ scope: 'shared' }, /scope must be/],
+    [{ scope: 'private' }, /scope 'private' needs to know who.*identify/],
+    [{ identify: 'user' }, /identify must be a function/],
+    [{ secret: 'short' }, /at least 16 characters/],
+    [{ credentials: 'cookie' }, /credentials must be an array/],
+    [{ credentials: ['a:b'] }, /credentials must be an array/],
+  ])('the options %j are refused', (options, message) => {
+    expect(() => CachekitModule.forRoot(undefined, options as CachekitOptions)).toThrow(CachekitConfigError);
+    expect(() => CachekitModule.forRoot(undefined, options as CachekitOptions)).toThrow(message);
+  });
+});
+
+describe.each(PLATFORMS)('On %s an app does not start', (platform) => {
+  function controllerWith(...decorators: MethodDecorator[]): Type {
+    @Controller()
+    class CatsController {
+      find(): string {
+        return 'cats';
+      }
+    }
+    const descriptor = Object.getOwnPropertyDescriptor(
+      CatsController.prototype,
+      'find',
+    ) as PropertyDescriptor;
+    for (const decorator of decorators) decorator(CatsController.prototype, 'find', descriptor);
+    return CatsController;
+  }
+
+  it.each<[string, MethodDecorator[], RegExp]>([
+    [
+      'a private scope without identify',
+      [Get(), Cached({ scope: 'private' })],
+      /@Cached on CatsController\.find: .*identify/,
+    ],
+    ['a cache that it lacks', [Get(), Cached({ cache: 'other' })], /no cache named "other".*forRoot/],
+    [
+      'an eviction in a cache that it lacks',
+      [Post(), CacheEvict({ tags: ['a'], cache: 'other' })],
+      /no cache named "other"/,
+    ],
+    ['a cached POST', [Post(), Cached()], /only handlers of GET and HEAD requests are cached.*getOrSet/],
+    ['a cached method that is no handler', [Cached()], /only handlers of GET and HEAD/],
+    [
+      'an eviction on a method that is no handler',
+      [CacheEvict({ tags: ['a'] })],
+      /handlers of HTTP controllers/,
+    ],
+    [
+      'an eviction on an event stream',
+      [Sse(), CacheEvict({ tags: ['a'] })],
+      /no moment of success.*invalidateTags/,
+    ],
+  ])('with %s', async (_what, decorators, message) => {
+    const starting = serve(platform, { controllers: [controllerWith(...decorators)] });
+    await expect(starting).rejects.toThrow(CachekitConfigError);
+    await expect(starting).rejects.toThrow(message);
+  });
+
+  it.each<[string, MethodDecorator, RegExp]>([
+    ['@Cached', Cached(), /@Cached on CatsService\.load: .*no effect here.*getOrSet/],
+    ['@CacheEvict', CacheEvict({ tags: ['a'] }), /@CacheEvict on CatsService\.load: .*invalidateTags/],
+  ])('with %s on a method of a provider, also when it is inherited', async (_name, decorator, message) => {
+    class CatsService {
+      @decorator
+      load(): void {}
+    }
+    @Injectable()
+    class BetterCatsService extends CatsService {}
+    const starting = serve(platform, { controllers: [], providers: [BetterCatsService] });
+    await expect(starting).rejects.toThrow(message);
+  });
+});
+
+describe('A class that is a controller and a provider', () => {
+  it('is taken for a controller', async () => {
+    @Controller()
+    @UseInterceptors()
+    class BothController {
+      @Get('both')
+      @Cached()
+      both(): string {
+        return 'both';
+      }
+    }
+    const server = await serve('Express', { controllers: [BothController], providers: [BothController] });
+    expect((await server.get('/both')).cache).toBe('cachekit; fwd=uri-miss; stored');
+  });
+});
