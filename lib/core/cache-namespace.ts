@@ -84,6 +84,7 @@ export class CacheNamespace {
     options: Ttl | SetOptions = {},
   ): Promise<void> {
     const { ttlMs, markers } = this.#writing(options, 'setMany');
+    if (typeof entries?.[Symbol.iterator] !== 'function') throw new TypeError(SET_MANY_TAKES_PAIRS);
     const all = Array.from(entries, (pair) => {
       if (!Array.isArray(pair) || pair.length !== 2) throw new TypeError(SET_MANY_TAKES_PAIRS);
       const [key, value] = pair as readonly [string, unknown];

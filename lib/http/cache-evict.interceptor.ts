@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { lastValueFrom, type Observable, of } from 'rxjs';
-import { CachekitError } from '../core/errors.js';
+import { CachekitError, messageOf } from '../core/errors.js';
 import type { CacheService } from '../core/cache.service.js';
 import { findCache } from './app-caches.js';
 import { callOf } from './call.js';
@@ -62,8 +62,7 @@ async function evict(
       place,
     );
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `${place}: the eviction failed, so stale answers may be served until they expire. ${reason}`;
+    const message = `${place}: the eviction failed, so stale answers may be served until they expire. ${messageOf(cause)}`;
     engine.report({ type: 'error', operation: 'evict', error: new CachekitError(message, { cause }) });
   }
 }

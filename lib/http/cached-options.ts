@@ -1,4 +1,4 @@
-import { CachekitConfigError } from '../core/errors.js';
+import { CachekitConfigError, messageOf } from '../core/errors.js';
 import { checkOptionNames } from '../core/option-names.js';
 import { markersOf } from '../core/tag-markers.js';
 import { toMilliseconds, type Ttl } from '../core/ttl.js';
@@ -106,7 +106,7 @@ export function checkTagsOption(tags: TagsOf, place: string): TagsOf {
     markersOf(tags, place);
     return tags;
   } catch (cause) {
-    throw new CachekitConfigError(cause instanceof Error ? cause.message : String(cause), { cause });
+    throw new CachekitConfigError(messageOf(cause), { cause });
   }
 }
 

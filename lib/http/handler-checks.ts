@@ -4,7 +4,7 @@ import { CachekitConfigError } from '../core/errors.js';
 import { CachedInterceptor } from './cached.interceptor.js';
 import { controllerMethods, providerMethods } from './decorated-handlers.js';
 import { cachedOptionsOf, evictionsOf } from './decorator-metadata.js';
-import { findCache, missingCache } from './app-caches.js';
+import { hasCache, missingCache } from './app-caches.js';
 import { misuseOf } from './handler-plan.js';
 import { HandlerPlans } from './handler-plans.js';
 import { NEST_METADATA } from './nest-metadata.js';
@@ -44,7 +44,7 @@ function refuseOnProvider(method: object): void {
 
 function checkEvictions(moduleRef: ModuleRef, method: object): void {
   for (const { place, cache } of evictionsOf(method)) {
-    if (findCache(moduleRef, cache) === undefined) throw missingCache(place, cache);
+    if (!hasCache(moduleRef, cache)) throw missingCache(place, cache);
     const isRoute = Reflect.hasMetadata(NEST_METADATA.method, method);
     if (!isRoute) throw new CachekitConfigError(`${place}: ${EVICT_ELSEWHERE}`);
     if (!Reflect.hasMetadata(NEST_METADATA.sse, method)) continue;

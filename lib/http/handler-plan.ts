@@ -4,7 +4,7 @@ import type { ApplicationConfig, ModuleRef, ModulesContainer } from '@nestjs/cor
 import type { CacheEngine } from '../core/cache-engine.js';
 import { CachekitConfigError } from '../core/errors.js';
 import { warnOnce } from '../core/warn-once.js';
-import { cacheTitle, findCache, findHttpOptions, missingCache } from './app-caches.js';
+import { findCache, findHttpOptions, hasCache, missingCache, whyNoCache } from './app-caches.js';
 import type { ResolvedCachedOptions } from './cached-options.js';
 import { type HandlerInputs, readInputs } from './handler-inputs.js';
 import { type CacheScope, missingIdentify, type ResolvedHttpOptions } from './http-options.js';
@@ -80,8 +80,8 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
   const { app, handler, controller, options } = cached;
   const cache = findCache(app.moduleRef, options.cache);
   if (cache === undefined) {
-    const title = cacheTitle(options.cache);
-    warnOnce(`no ${title}`, `Nothing is cached by @Cached, since the app has no ${title}.`);
+    const reason = whyNoCache(app.moduleRef, options.cache);
+    warnOnce(`@Cached: ${reason}`, `Nothing is cached by @Cached, since ${reason}.`);
     return UNTOUCHED;
   }
   const ttlMs = options.ttlMs ?? cache.engine.options.ttlMs;
@@ -121,7 +121,7 @@ export function misuseOf(
   handler: object,
   { place, cache, scope }: ResolvedCachedOptions,
 ): CachekitConfigError | undefined {
-  if (findCache(moduleRef, cache) === undefined) return missingCache(place, cache);
+  if (!hasCache(moduleRef, cache)) return missingCache(place, cache);
   if (!METHODS.has(methodOf(handler))) {
     return new CachekitConfigError(
       `${place}: only handlers of GET and HEAD requests are cached (@Get, @Head, @All). ` +

@@ -1,11 +1,14 @@
-import { deepEqual, equal, notEqual } from 'node:assert/strict';
+import { deepEqual, equal, notEqual, ok } from 'node:assert/strict';
+import { EntryTooLargeError } from '../core/errors.js';
 import type { BackendUnderTest } from './describe-backend.js';
 import { anyKey, bytes, text } from './tools.js';
 
-/** More than any store takes in one request. */
-const MANY = 250;
+/** More than any store takes in one request, or answers in one page. */
+const MANY = 1_200;
 /** Under the smallest limit of all backends (DynamoDB: 400 KB an item). */
 const LARGE_BYTES = 300_000;
+/** Over the limits of some. */
+const HUGE_BYTES = 1_000_000;
 
 /** A backend gives back the bytes it was given. */
 export function describeBytes({ backend, runner: { describe, it } }: BackendUnderTest): void {
@@ -21,6 +24,12 @@ export function describeBytes({ backend, runner: { describe, it } }: BackendUnde
       deepEqual(Buffer.from((await backend().get(key))?.bytes ?? []), Buffer.from(all));
     });
 
+    it('keeps bytes of zero at the beginning and at the end', async () => {
+      const key = anyKey();
+      await backend().set(key, Uint8Array.of(0, 0, 1, 0, 0), 60_000);
+      deepEqual([...((await backend().get(key))?.bytes ?? [])], [0, 0, 1, 0, 0]);
+    });
+
     it('stores no bytes at all as an entry', async () => {
       const key = anyKey();
       await backend().set(key, new Uint8Array(0), 60_000);
@@ -32,6 +41,18 @@ export function describeBytes({ backend, runner: { describe, it } }: BackendUnde
       const large = Buffer.alloc(LARGE_BYTES, 'large ');
       await backend().set(key, large, 60_000);
       deepEqual(Buffer.from((await backend().get(key))?.bytes ?? []), large);
+    });
+
+    it('gives back a million bytes, or says that they are too many', async () => {
+      const key = anyKey();
+      const huge = Buffer.alloc(HUGE_BYTES, 'huge ');
+      try {
+        await backend().set(key, huge, 60_000);
+        deepEqual(Buffer.from((await backend().get(key))?.bytes ?? []), huge);
+      } catch (error) {
+        ok(error instanceof EntryTooLargeError, String(error));
+        equal(await backend().get(key), undefined);
+      }
     });
 
     it('overwrites', async () => {
@@ -53,6 +74,7 @@ export function describeBytes({ backend, runner: { describe, it } }: BackendUnde
       const key = anyKey();
       const first = await backend().set(key, bytes('same'), 60_000);
       const second = await backend().set(key, bytes('same'), 60_000);
+      equal(typeof first.version, 'string');
       notEqual(first.version, second.version);
     });
 

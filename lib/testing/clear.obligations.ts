@@ -3,7 +3,8 @@ import type { CacheBackend } from '../backends/cache-backend.js';
 import type { BackendUnderTest } from './describe-backend.js';
 import { anyKey, bytes, text } from './tools.js';
 
-const MANY = 300;
+/** More than any store lists in one page. */
+const MANY = 1_200;
 
 /** `clear` empties its own namespace, and no other. */
 export function describeClear({
@@ -33,6 +34,13 @@ export function describeClear({
       );
     });
 
+    it('removes what is not a value: leases and the markers of tags', async () => {
+      const keys = [`t:${anyKey()}`, `m:${anyKey()}`, `n:a/b:${anyKey()}`, `h:[${anyKey()}]`];
+      await Promise.all(keys.map(async (key) => backend().set(key, bytes('entry'), 60_000)));
+      await backend().clear();
+      deepEqual(await backend().getMany(keys), [undefined, undefined, undefined, undefined]);
+    });
+
     it('is fine where there is nothing to remove, and what is written after it stays', async () => {
       const key = anyKey();
       await backend().clear();
@@ -43,10 +51,16 @@ export function describeClear({
 
     it('spares namespaces whose names begin like its own', async () => {
       for (const suffix of ['.eu', '-eu', '_', '0']) {
-        const other = await make(`${namespace}${suffix}`);
-        await other.open();
-        await sparesAndIsSpared(backend(), other);
+        await sparesAndIsSpared(backend(), await make(`${namespace}${suffix}`));
       }
+    });
+
+    it('spares namespaces that a pattern would match, or that differ in case only', async () => {
+      const own = await make(`${namespace}_a.b`);
+      for (const other of ['xa.b', '_axb', '_A.b']) {
+        await sparesAndIsSpared(own, await make(`${namespace}${other}`));
+      }
+      await own.close();
     });
   });
 }

@@ -55,6 +55,13 @@ const AWKWARD: readonly string[] = [
   `${LONG}1`,
   `1${LONG}`,
   'é'.repeat(2_500),
+  // Alike but for the middle, the case, or a lone surrogate.
+  `${LONG}a${LONG}`,
+  `${LONG}b${LONG}`,
+  `${LONG}B${LONG}`,
+  `${LONG}\ud83d`,
+  `${LONG}\ud83e`,
+  `${LONG}\ufffd`,
 ];
 
 /** Any string is a key, and two strings are two keys. */

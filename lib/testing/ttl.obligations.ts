@@ -1,4 +1,4 @@
-import { equal, ok } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { CacheService } from '../core/cache.service.js';
 import type { BackendUnderTest } from './describe-backend.js';
 import { anyKey, bytes, pass, text } from './tools.js';
@@ -24,20 +24,21 @@ export function describeTtls({ backend, runner: { describe, it } }: BackendUnder
 
     it('keeps an entry until it is over', async () => {
       const key = anyKey();
-      await cache().set(key, 'kept', '2500ms');
+      await cache().set(key, 'kept', '1900ms');
       await pass(1_500);
       equal(await cache().get(key), 'kept');
     });
 
     it('is that of the last write: a longer one is not cut short by the one before', async () => {
-      const [forever, longer] = [anyKey(), anyKey()];
+      const [forever, longer, replaced] = [anyKey(), anyKey(), anyKey()];
       await backend().set(forever, bytes('1'), 500);
       await backend().set(longer, bytes('1'), 500);
+      const { version } = await backend().set(replaced, bytes('1'), 500);
       await backend().set(forever, bytes('2'), Infinity);
       await backend().set(longer, bytes('2'), 60_000);
+      await backend().replace(replaced, version, bytes('2'), 60_000);
       await pass(2_200);
-      equal(text(await backend().get(forever)), '2');
-      equal(text(await backend().get(longer)), '2');
+      deepEqual((await backend().getMany([forever, longer, replaced])).map(text), ['2', '2', '2']);
     });
 
     it('may be longer than 30 days, and than a century', async () => {
@@ -99,6 +100,7 @@ export function describeTtls({ backend, runner: { describe, it } }: BackendUnder
       equal(await cache().increment(key, 1.5, '1h'), 1.5);
       ok(((await cache().ttl(key)) ?? 0) > 3_000);
       equal(await cache().increment(key, -2), -0.5);
+      equal(await cache().increment(anyKey(), 5, 0), 5);
     });
   });
 }

@@ -42,6 +42,7 @@ const KINDS: Readonly<Record<string, unknown>> = {
   'an empty Buffer': [Buffer.alloc(0)],
   'a Uint8Array': Uint8Array.of(0, 128, 255),
   'a Float64Array': Float64Array.of(0.1, -1e300),
+  'a DataView': new DataView(Uint8Array.of(1, 2, 3).buffer),
   'a deep mixture': { list: [{ when: new Date(0), tags: new Set(['x']) }], size: 10n },
 };
 
@@ -66,6 +67,15 @@ export function describeValues({ backend, runner: { describe, it } }: BackendUnd
       const error = await cache().get<RangeError>(key);
       equal(error instanceof RangeError && error.message, 'too far');
       deepEqual(error?.cause, { limit: 3 });
+    });
+
+    it('stores of a view on bytes what it shows, and nothing that lies beside it', async () => {
+      const [key, memory] = [anyKey(), Buffer.from('before the secret after')];
+      const view = new Uint8Array(memory.buffer, memory.byteOffset + 7, 3);
+      await cache().set(key, { view, data: new DataView(memory.buffer, memory.byteOffset + 7, 3) });
+      const found = await cache().get<{ view: Uint8Array; data: DataView }>(key);
+      deepEqual(found?.view, view);
+      deepEqual([found?.view.buffer.byteLength, found?.data.buffer.byteLength], [3, 3]);
     });
 
     it('gives back an invalid Date', async () => {

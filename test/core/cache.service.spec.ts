@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   BackendUnavailableError,
   CachekitConfigError,
@@ -104,7 +105,7 @@ describe('A CacheService whose backend fails', () => {
     backend.breaks('fails', 'get', 'delete', 'replace');
     let release = (_value: string): void => undefined;
     const old = cache.getOrSet('key', () => new Promise<string>((resolve) => (release = resolve)));
-    await new Promise(setImmediate);
+    await setImmediate();
     await expect(cache.delete('key')).rejects.toThrow();
     expect(await cache.getOrSet('key', () => 'new')).toBe('new');
     release('old');
@@ -115,6 +116,17 @@ describe('A CacheService whose backend fails', () => {
     const { backend, cache } = faulty();
     backend.breaks('hangs', 'replace');
     await expect(cache.increment('counter')).rejects.toThrow(UnknownOutcomeError);
+  });
+
+  it('does not let a listener that rejects end the process', async () => {
+    const rejections: unknown[] = [];
+    const listen = (reason: unknown): number => rejections.push(reason);
+    process.on('unhandledRejection', listen);
+    const onEvent = (): Promise<never> => Promise.reject(new Error('metrics are down'));
+    await new CacheService(new InMemoryBackend(), { onEvent }).get('key');
+    await setImmediate();
+    process.off('unhandledRejection', listen);
+    expect(rejections).toEqual([]);
   });
 
   it('does not let a listener that throws harm what it is told of', async () => {
@@ -187,6 +199,34 @@ describe('A CacheService', () => {
       expect(() => cache.namespace(name)).toThrow(CachekitConfigError);
     },
   );
+
+  it.each([{ TTL: 1 }, { ttlMs: 5, tags: [] }, { tag: 'x' }, ['tag']])(
+    'refuses the options %j of a call',
+    async (options) => {
+      await expect(cache.set('key', 1, options as never)).rejects.toThrow(
+        /CacheService\.set: .*(unknown option|must be an object)/,
+      );
+      await expect(cache.getOrSet('key', () => 1, options as never)).rejects.toThrow(CachekitConfigError);
+    },
+  );
+
+  it('refuses entries that are not pairs', async () => {
+    for (const wrong of [['ab'], [1], { a: 1 }, [['a', 1, 2]]]) {
+      await expect(cache.setMany(wrong as never)).rejects.toThrow(TypeError);
+    }
+  });
+
+  it('shows a key on one line of a message, whatever is in it', async () => {
+    const forged = 'key\n[Nest] 1 - LOG all is well';
+    const failure = cache.getOrSet(forged, () => new Promise(() => undefined), { loadTimeout: '1ms' });
+    await expect(failure).rejects.toThrow(/key\\n\[Nest\] 1 - LOG/);
+  });
+
+  it('refuses a serializer whose answer no entry could hold', async () => {
+    const serializer = { serialize: () => ({ codec: 'msgpack', payload: 'x' }), deserialize: () => 1 };
+    const packing = new CacheService(new InMemoryBackend(), { serializer });
+    await expect(packing.set('key', 1)).rejects.toThrow(/one letter, and a string or a Uint8Array/);
+  });
 
   it('refuses options that do not exist', () => {
     expect(() => new CacheService(new InMemoryBackend(), { TTL: 5 } as never)).toThrow(

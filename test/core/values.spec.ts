@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { CacheService, InMemoryBackend, UnserializableValueError } from 'nestjs-cachekit';
 import { describe, expect, it } from 'vitest';
 
@@ -70,6 +71,12 @@ describe('A stored value', () => {
     ['a function in an array', [() => 1]],
     ['a promise', Promise.resolve(1)],
     ['a WeakMap', new WeakMap()],
+    ['a web Response', new Response('body')],
+    ['a stream', Readable.from(['chunk'])],
+    ['an iterator', [1, 2].values()],
+    ['shared memory', new SharedArrayBuffer(8)],
+    ['an array that is nearly all holes', Object.assign([], { length: 4_000_000_000 })],
+    ['an object whose JSON is undefined', { toJSON: () => undefined }],
     ['nested 100,000 deep', JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))],
     [
       'an object with a getter that throws',
@@ -98,13 +105,55 @@ describe('A stored value', () => {
     const attacked = new CacheService(backend);
     for (const payload of [
       'j 1 never\n{"__proto__":{"admin":true}}',
+      'j 1 never\n{"\\u005f_proto__":{"admin":true}}',
+
       'd 1 never\n[{"__proto__":1},{"admin":2},true]',
     ]) {
       backend.set('v:key', Buffer.from(`ck1 v${payload}`), 60_000);
       const value = (await attacked.get<{ admin?: boolean }>('key')) ?? {};
-      expect(value.admin).toBeUndefined();
+      expect(Object.assign({}, value).admin).toBeUndefined();
       expect(({} as { admin?: boolean }).admin).toBeUndefined();
     }
+  });
+
+  it('that leads back to itself through an Error is cut there', async () => {
+    const error = new Error('request failed');
+    Object.assign(error, { request: { error }, cause: error });
+    const back = (await roundTrip({ error })) as { error: Error & { request: { error?: unknown } } };
+    expect(back.error).toMatchObject({ message: 'request failed', request: {} });
+    expect(back.error.request.error).toBeUndefined();
+  });
+
+  it('is asked once for its JSON form, which may be itself, also when it is an array', async () => {
+    class Self {
+      readonly a = 1;
+
+      toJSON(): this {
+        return this;
+      }
+    }
+    class Page extends Array<unknown> {
+      toJSON(): unknown {
+        return { items: [...this] };
+      }
+    }
+    expect(await roundTrip(new Self())).toStrictEqual({ a: 1 });
+    expect(await roundTrip(Page.from([1]))).toStrictEqual({ items: [1] });
+    expect(await roundTrip(Page.from([new Date(1)]))).toStrictEqual({ items: [new Date(1)] });
+  });
+
+  it('that is a web of shared references takes no time, and comes back as that web', async () => {
+    let web: unknown = { leaf: true };
+    for (let level = 0; level < 60; level++) web = [web, web];
+    const back = (await roundTrip(web)) as unknown[];
+    expect(back[0]).toBe(back[1]);
+  });
+
+  it('in the store can not make its reader set memory aside', async () => {
+    const backend = new InMemoryBackend();
+    const payload = '[["Buffer",1],[2],{"length":3},400000000]';
+    backend.set('v:key', Buffer.from(`ck1 vd 1 never\n${payload}`), 60_000);
+    expect(await new CacheService(backend).get('key')).toBeUndefined();
   });
 
   it('that a load answers and nobody can store rejects its callers with a typed error', async () => {

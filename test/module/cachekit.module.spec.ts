@@ -1,8 +1,9 @@
-import { Inject, Injectable, Module } from '@nestjs/common';
+import { Controller, Get, Inject, Injectable, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
   BackendTimeoutError,
   CacheBackend,
+  Cached,
   CachekitConfigError,
   CachekitModule,
   type CachekitOptions,
@@ -127,6 +128,9 @@ describe('CachekitModule.forRoot', () => {
     ['onEvent', { onEvent: 'log' as never }, CachekitConfigError, /onEvent must be a function/],
     ['isolate', { isolate: 1 as never }, CachekitConfigError, /isolate must be a boolean/],
     ['serializer', { serializer: {} as never }, CachekitConfigError, /serialize and deserialize/],
+    ['failFast', { failFast: 'no' as never }, CachekitConfigError, /failFast must be a boolean/],
+    ['everything', null as never, CachekitConfigError, /options must be an object/],
+    ['everything', 5 as never, CachekitConfigError, /options must be an object/],
     ['an unknown option', { tll: 5 } as CachekitOptions, CachekitConfigError, /unknown option "tll".*ttl/],
   ])('refuses a wrong %s where it is given: %j', (_name, options, type, message) => {
     const define = (): unknown => CachekitModule.forRoot(new InMemoryBackend(), options);
@@ -139,6 +143,7 @@ describe('CachekitModule.forRoot', () => {
     [null, /not a cache backend/],
     ['redis://localhost', /not a cache backend/],
     [new Map(), /not a cache backend, it lacks getMany/],
+    [{ ttl: 5 }, /Options come second: forRoot\(backend, \{ ttl \}\)/],
     [InMemoryBackend, /class InMemoryBackend, not an instance.*new InMemoryBackend/s],
   ])('refuses what is not a backend: %j', (wrong, message) => {
     expect(() => CachekitModule.forRoot(wrong as CacheBackend)).toThrow(CachekitConfigError);
@@ -213,6 +218,16 @@ describe('CachekitModule.forRootAsync', () => {
     }
   });
 
+  it('takes a backend that wraps another in a property of that name for what it is', async () => {
+    class Logging extends CountingBackend {
+      readonly backend = new InMemoryBackend();
+    }
+    const module = CachekitModule.forRootAsync({ useFactory: () => new Logging() });
+    const app = await Test.createTestingModule({ imports: [module] }).compile();
+    expect(app.get(CacheBackend)).toBeInstanceOf(Logging);
+    await app.close();
+  });
+
   it('refuses what the factory answers if it is no backend, when the app starts', async () => {
     const module = CachekitModule.forRootAsync({ useFactory: () => ({ ttl: 5 }) as never });
     const compiling = Test.createTestingModule({ imports: [module] }).compile();
@@ -225,6 +240,12 @@ describe('CachekitModule.forRootAsync', () => {
     );
     expect(() => CachekitModule.forRootAsync({ useClass: Config, useExisting: Config })).toThrow(
       CachekitConfigError,
+    );
+    expect(() => CachekitModule.forRootAsync({ useFactory: 5 as never })).toThrow(
+      /useFactory must be a function/,
+    );
+    expect(() => CachekitModule.forRootAsync({ useClass: Config, ttl: '5m' } as never)).toThrow(
+      /unknown option \"ttl\"/,
     );
   });
 });
@@ -251,6 +272,35 @@ describe('An app', () => {
     expect(backend.closed).toBe(0);
     await second.close();
     expect(backend.closed).toBe(1);
+  });
+
+  it('that was compiled and used, but never started, closes its backend too', async () => {
+    const backend = new CountingBackend();
+    const app = await Test.createTestingModule({ imports: [CachekitModule.forRoot(backend)] }).compile();
+    await app.get(CacheService).set('key', 1);
+    await app.close();
+    expect(backend.closed).toBe(1);
+  });
+
+  it('starts and answers with something else in the place of its CacheService', async () => {
+    @Controller()
+    class CatsController {
+      @Get('cats')
+      @Cached('1m')
+      find(): string {
+        return 'Tom';
+      }
+    }
+    const imports = [CachekitModule.forRoot(new UnreachableBackend())];
+    const module = await Test.createTestingModule({ imports, controllers: [CatsController] })
+      .overrideProvider(CacheService)
+      .useValue({ get: () => undefined })
+      .compile();
+    const app = module.createNestApplication();
+    await app.listen(0, '127.0.0.1');
+    const answer = await fetch(`${await app.getUrl()}/cats`);
+    expect([answer.status, await answer.text()]).toEqual([200, 'Tom']);
+    await app.close();
   });
 
   it('stops also when its backend does not close', async () => {
