@@ -83,7 +83,7 @@ export class CacheEngine {
     const complain = (error: unknown): void =>
       warnOnce('onEvent', `The onEvent listener of a cache threw: ${messageOf(error)}`);
     try {
-      const told: unknown = this.options.onEvent(event);
+      const told = this.options.onEvent(event);
       if (types.isPromise(told)) told.catch(complain);
     } catch (error) {
       complain(error);

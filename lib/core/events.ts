@@ -39,5 +39,8 @@ export type CacheEvent =
 export type NotStored =
   'outdated' | 'expired' | 'absent' | 'backend' | 'too-large' | 'unserializable' | 'declined';
 
-/** Is told what happens in a cache. What it throws is swallowed by the logger, never by the caller of the cache. */
-export type CacheEventListener = (event: CacheEvent) => void;
+/**
+ * Is told what happens in a cache. What it answers is ignored; what it throws, or rejects with, is logged once and never
+ * reaches the caller of the cache.
+ */
+export type CacheEventListener = (event: CacheEvent) => unknown;

@@ -245,7 +245,7 @@ describe('CachekitModule.forRootAsync', () => {
       /useFactory must be a function/,
     );
     expect(() => CachekitModule.forRootAsync({ useClass: Config, ttl: '5m' } as never)).toThrow(
-      /unknown option \"ttl\"/,
+      /unknown option "ttl"/,
     );
   });
 });
