@@ -1,56 +1,27 @@
 import { types } from 'node:util';
-import type { Awaitable, CacheBackend, Stored } from '../backends/cache-backend.js';
+import type { Awaitable, CacheBackend } from '../backends/cache-backend.js';
 import { andThen } from './awaitable.js';
-import { encodeEntry, type Entry } from './entry.js';
+import { encodeEntry, type Entry, type TagVersion } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
-import { type Absent, EntryReader, type Failed, type Fresh, type Reading } from './entry-reader.js';
+import { EntryReader, type Reading } from './entry-reader.js';
+import { EntryValues } from './entry-values.js';
 import {
   BackendTimeoutError,
   BackendUnavailableError,
   excerpt,
   messageOf,
   UnknownOutcomeError,
-  UnserializableValueError,
 } from './errors.js';
 import type { CacheEvent } from './events.js';
+import { Fetcher, type Fetched, type FetchOptions } from './fetcher.js';
 import { KeyQueue } from './key-queue.js';
-import { type Load, waitWithTimeout } from './load-timeout.js';
-import { type Admission, type Loaded, Loader, type LoadRequest } from './loader.js';
+import type { Load } from './load-timeout.js';
+import { type Loaded, Loader } from './loader.js';
 import type { ResolvedCacheOptions } from './options.js';
-import { serialize, type SerializedValue } from './serializer.js';
-import { freezeJson, shareFrozen } from './shared-value.js';
-import { type Flight, type Sight, SingleFlight } from './single-flight.js';
+import { SingleFlight } from './single-flight.js';
 import { Store } from './store.js';
 import { markersOf, TagMarkers } from './tag-markers.js';
 import { warnOnce } from './warn-once.js';
-
-/** How a value is fetched. */
-export interface FetchOptions<T> {
-  /** How long it stays fresh, counted from the start of its load. `0`: the cache is neither read nor written. */
-  readonly ttlMs: number;
-  readonly loadTimeoutMs: number;
-  /** The markers of its tags. */
-  readonly markers: readonly EntryKey[];
-  /** Default: `'value'`. */
-  readonly kind?: 'value' | 'http';
-  /** What becomes of what the load answered. Default: it is stored. */
-  readonly admit?: (value: T) => Admission;
-  /** Default: `'reject'`. */
-  readonly onUnserializable?: 'reject' | 'own';
-}
-
-/** A value, and where it came from. */
-export interface Fetched<T> {
-  readonly value: T;
-  /** Answered from the store. */
-  readonly hit: boolean;
-  /** The load of this value was written to the store. */
-  readonly stored: boolean;
-  /** Waited for the load of another caller. */
-  readonly collapsed: boolean;
-  /** How long it stays fresh, in milliseconds; `Infinity` for ever, `0` if it is not in the store. */
-  readonly ttlMs: number;
-}
 
 /** What a read-modify-write operation makes of the entry it read. */
 export type Change = (entry: Entry | undefined) => { bytes: Uint8Array; ttlMs: number } | undefined;
@@ -58,12 +29,13 @@ export type Change = (entry: Entry | undefined) => { bytes: Uint8Array; ttlMs: n
 /** How often a read-modify-write is tried again after other processes wrote first. */
 const CHANGE_ATTEMPTS = 50;
 
-/** The meaning of every operation, composed of small parts: DESIGN's "engine". */
+/** What every operation on a cache means, composed of small parts. */
 export class CacheEngine {
+  readonly values: EntryValues;
   private readonly store: Store;
   private readonly tags: TagMarkers;
   private readonly reader: EntryReader;
-  private readonly loader: Loader;
+  private readonly fetcher: Fetcher;
   private readonly flights = new SingleFlight<Loaded<unknown>>();
   private readonly queue = new KeyQueue();
 
@@ -75,7 +47,9 @@ export class CacheEngine {
     this.store = new Store(backend, report);
     this.tags = new TagMarkers(this.store);
     this.reader = new EntryReader(this.store, this.tags, report);
-    this.loader = new Loader(this.store, this.reader, this.tags, options.serializer, report);
+    this.values = new EntryValues(options, report);
+    const loader = new Loader(this.store, this.reader, this.tags, this.values, report);
+    this.fetcher = new Fetcher(this.reader, this.values, loader, this.tags, this.flights, report);
   }
 
   /** Tells the listener; one that throws does no harm to the operation it is told of. */
@@ -110,22 +84,15 @@ export class CacheEngine {
 
   /** Answers from the store, or joins or starts a load. Rejects only with what the load throws. */
   fetch<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): Awaitable<Fetched<T>> {
-    const askedAt = this.flights.now();
-    if (options.ttlMs === 0) return this.loadAlone(requestOf(key, load, options));
-    return andThen(this.reader.read(key, options.markers), (reading) => {
-      const hit = reading.state === 'fresh' ? this.hitOf<T>(key, reading) : undefined;
-      if (hit !== undefined) return hit;
-      return this.joinOrLoad(requestOf(key, load, options), absentOf(reading), askedAt);
-    });
+    return this.fetcher.fetch(key, load, options);
   }
 
   /** @throws CachekitError if the backend fails */
   async set(key: EntryKey, value: unknown, ttlMs: number, markers: readonly EntryKey[]): Promise<void> {
     if (ttlMs === 0) return this.delete([key]);
-    const { codec, payload } = this.serialize(value);
+    const { codec, payload } = this.values.serialize(value);
     try {
-      const present = markers.length === 0 ? [] : await this.store.getMany(markers);
-      const tags = await this.tags.ensure(markers, present);
+      const tags = await this.versionsOf(markers);
       const nowMs = Date.now();
       const header = { kind: 'value' as const, codec, storedAtMs: nowMs, freshUntilMs: nowMs + ttlMs, tags };
       await this.store.set(key, encodeEntry(header, payload), ttlMs);
@@ -178,35 +145,28 @@ export class CacheEngine {
    * @throws CachekitError if the backend fails otherwise
    */
   change(key: EntryKey, markers: readonly EntryKey[], change: Change): Promise<boolean> {
-    return this.queue.run(key, async () => {
-      for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
-        const reading = await this.reader.readOrThrow(key, markers);
-        const fresh = reading.state === 'fresh';
-        const next = change(fresh ? reading.entry : undefined);
-        if (next === undefined) return false;
-        const seen = fresh ? reading.stored.version : reading.seen;
-        if (await this.replace(key, seen, next.bytes, next.ttlMs)) return true;
-      }
-      throw new BackendUnavailableError(
-        `"${readable(key)}" was written by others ${CHANGE_ATTEMPTS} times while it was changed. Try again.`,
-      );
-    });
+    const changing = this.queue.run(key, () => this.changeNow(key, markers, change));
+    return changing.finally(() => this.flights.detach([key]));
   }
 
   /** The present versions of markers, for an entry that is about to be made. @throws CachekitError */
-  async versionsOf(markers: readonly EntryKey[]): Promise<Awaited<ReturnType<TagMarkers['ensure']>>> {
+  async versionsOf(markers: readonly EntryKey[]): Promise<readonly TagVersion[]> {
     if (markers.length === 0) return [];
     return this.tags.ensure(markers, await this.store.getMany(markers));
   }
 
-  /** @throws UnserializableValueError, or what the app's serializer throws */
-  serialize(value: unknown): SerializedValue {
-    return serialize(this.options.serializer, value);
-  }
-
-  /** The value in an entry; an exception of the serializer is the caller's to handle. */
-  decode(entry: Entry): unknown {
-    return this.options.serializer.deserialize(entry.codec, entry.payload);
+  private async changeNow(key: EntryKey, markers: readonly EntryKey[], change: Change): Promise<boolean> {
+    for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
+      const reading = await this.reader.readOrThrow(key, markers);
+      const fresh = reading.state === 'fresh';
+      const next = change(fresh ? reading.entry : undefined);
+      if (next === undefined) return false;
+      const seen = fresh ? reading.stored.version : reading.seen;
+      if (await this.replace(key, seen, next.bytes, next.ttlMs)) return true;
+    }
+    throw new BackendUnavailableError(
+      `"${excerpt(readable(key))}" was written by others ${CHANGE_ATTEMPTS} times while it was changed. Try again.`,
+    );
   }
 
   private async invalidate(markers: readonly EntryKey[], event: CacheEvent): Promise<void> {
@@ -230,120 +190,15 @@ export class CacheEngine {
     } catch (error) {
       if (!(error instanceof BackendTimeoutError)) throw error;
       throw new UnknownOutcomeError(
-        `Whether "${readable(key)}" was changed is unknown: the backend did not answer in time. Read it before you try again.`,
+        `Whether "${excerpt(readable(key))}" was changed is unknown: the backend did not answer in time. Read it before you try again.`,
         { cause: error },
       );
     }
   }
 
   private valueOf(key: EntryKey, reading: Reading): unknown {
-    const hit = reading.state === 'fresh' ? this.hitOf<unknown>(key, reading) : undefined;
-    if (hit === undefined) this.report({ type: 'miss', key: readable(key) });
-    return hit?.value;
+    const found = reading.state === 'fresh' ? this.values.read(key, reading) : undefined;
+    this.report({ type: found === undefined ? 'miss' : 'hit', key: readable(key) });
+    return found?.value;
   }
-
-  /** The value of a usable entry; none, with an event, if its payload can't be read. */
-  private hitOf<T>(key: EntryKey, { entry, stored }: Fresh): Fetched<T> | undefined {
-    try {
-      const value = this.copyOf(entry, stored) as T;
-      this.report({ type: 'hit', key: readable(key) });
-      return { value, hit: true, stored: false, collapsed: false, ttlMs: entry.freshUntilMs - Date.now() };
-    } catch (error) {
-      this.reader.reportBroken(key, error);
-      return undefined;
-    }
-  }
-
-  private copyOf(entry: Entry, stored: Stored): unknown {
-    return this.options.isolate ? this.decode(entry) : shareFrozen(stored, entry, () => this.decode(entry));
-  }
-
-  private async joinOrLoad<T>(
-    request: LoadRequest<T>,
-    seen: Absent | Failed,
-    askedAt: number,
-  ): Promise<Fetched<T>> {
-    const { key, markers } = request;
-    // One map for the flights of all types of values: whoever asks for a key knows what lies under it.
-    const flights = this.flights as SingleFlight<Loaded<T>>;
-    const sight = this.sightOf(seen, askedAt, markers);
-    const running = flights.find(key, sight);
-    if (running !== undefined) {
-      this.report({ type: 'collapsed', key: readable(key) });
-      const loaded = await waitWithTimeout(running.result, readable(key), request.options.loadTimeoutMs);
-      const shared = this.deliver(key, loaded, { collapsed: true });
-      return shared ?? this.loadAlone(request);
-    }
-    this.report({ type: 'miss', key: readable(key) });
-    const flight = flights.start(key, markers, sight, (self) => this.loader.run(request, seen, self));
-    const loaded = await flight.result;
-    if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
-    return this.deliver(key, loaded, { collapsed: false }) ?? this.loadAlone(request);
-  }
-
-  /** Loads for this caller only, and stores nothing. */
-  private async loadAlone<T>(request: LoadRequest<T>): Promise<Fetched<T>> {
-    const nobodyJoins = this.flights.create(request.markers) as Flight<Loaded<T>>;
-    const loaded = await this.loader.run(request, { state: 'failed' }, nobodyJoins);
-    if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
-    return this.deliver(request.key, loaded, { collapsed: false }) as Fetched<T>;
-  }
-
-  private sightOf(seen: Absent | Failed, askedAt: number, markers: readonly EntryKey[]): Sight {
-    if (seen.state === 'failed') return { askedAt, read: false, seen: undefined, tags: [] };
-    const tags = markers.map((marker, index) => [marker, this.tags.versionIn(seen.markers[index])] as const);
-    return { askedAt, read: true, seen: seen.seen, tags };
-  }
-
-  /** One caller's copy of what a flight brought; `undefined` if it can't have one and must load by itself. */
-  private deliver<T>(
-    key: EntryKey,
-    loaded: Loaded<T>,
-    { collapsed }: { collapsed: boolean },
-  ): Fetched<T> | undefined {
-    if (loaded.outcome === 'own') return undefined;
-    if (loaded.outcome === 'absent') return { ...NOT_CACHED, value: undefined as T, collapsed };
-    if (loaded.outcome === 'found') {
-      const hit = this.hitOf<T>(key, loaded.reading);
-      return hit && { ...hit, collapsed };
-    }
-    const value = this.readBack(key, loaded.value) as T;
-    const ttlMs = loaded.stored ? loaded.freshUntilMs - Date.now() : 0;
-    return { value, hit: false, stored: loaded.stored, collapsed, ttlMs };
-  }
-
-  private readBack(key: EntryKey, { codec, payload }: SerializedValue): unknown {
-    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
-    try {
-      const value = this.options.serializer.deserialize(codec, bytes);
-      return this.options.isolate ? value : freezeJson(codec, value);
-    } catch (cause) {
-      throw new UnserializableValueError(
-        `The value loaded for "${excerpt(readable(key))}" can't be read back: ${messageOf(cause)}`,
-        { cause },
-      );
-    }
-  }
-}
-
-const NOT_CACHED = { hit: false, stored: false, collapsed: false, ttlMs: 0 } as const;
-
-function requestOf<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): LoadRequest<T> {
-  const {
-    markers,
-    ttlMs,
-    loadTimeoutMs,
-    kind = 'value',
-    admit = storeAll,
-    onUnserializable = 'reject',
-  } = options;
-  return { key, markers, load, options: { kind, ttlMs, loadTimeoutMs, admit, onUnserializable } };
-}
-
-const storeAll = (): Admission => 'store';
-
-/** A fresh entry that could not be decoded is one to load and write over. */
-function absentOf(reading: Reading): Absent | Failed {
-  if (reading.state !== 'fresh') return reading;
-  return { state: 'absent', seen: reading.stored.version, markers: reading.markers };
 }

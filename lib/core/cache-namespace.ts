@@ -1,6 +1,7 @@
 import { encodeEntry, type Entry, type EntryHeader } from './entry.js';
 import { type EntryKey, namespacedKey, namespaceTagKey, valueKey } from './entry-key.js';
-import type { CacheEngine, FetchOptions } from './cache-engine.js';
+import type { CacheEngine } from './cache-engine.js';
+import type { FetchOptions } from './fetcher.js';
 import type { Load } from './load-timeout.js';
 import { checkName } from './names.js';
 import { checkOptionNames } from './option-names.js';
@@ -197,11 +198,11 @@ export class CacheNamespace {
       const nowMs = Date.now();
       if (entry !== undefined) {
         sum = this.#number(key, entry) + by;
-        return rewrite(entry, entry.freshUntilMs, this.engine.serialize(sum));
+        return rewrite(entry, entry.freshUntilMs, this.engine.values.serialize(sum));
       }
       sum = by;
       if (ttlMs === 0) return undefined;
-      const serialized = this.engine.serialize(sum);
+      const serialized = this.engine.values.serialize(sum);
       const header = {
         kind: 'value' as const,
         codec: serialized.codec,
@@ -228,7 +229,7 @@ export class CacheNamespace {
   }
 
   #number(key: string, entry: Entry): number {
-    const value = this.engine.decode(entry);
+    const value = this.engine.values.decode(entry);
     if (typeof value === 'number') return value;
     throw new TypeError(
       `CacheService.increment: the value under "${key}" is a ${typeof value}, not a number.`,

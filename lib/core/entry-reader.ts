@@ -85,11 +85,6 @@ export class EntryReader {
     }
   }
 
-  /** Says that an entry's payload can't be read, and makes it one that is absent and may be written over. */
-  reportBroken(key: EntryKey, error: unknown): void {
-    this.report({ type: 'error', operation: 'decode', key: readable(key), error });
-  }
-
   private judge(
     key: EntryKey,
     stored: Stored | undefined,
@@ -124,7 +119,7 @@ export class EntryReader {
     try {
       return decodeEntry(stored.bytes);
     } catch (error) {
-      if (key !== undefined) this.reportBroken(key, error);
+      if (key !== undefined) this.report({ type: 'error', operation: 'decode', key: readable(key), error });
       return undefined;
     }
   }

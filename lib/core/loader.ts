@@ -1,11 +1,12 @@
 import { encodeEntry, type TagVersion } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { Absent, EntryReader, Failed, Fresh } from './entry-reader.js';
+import type { EntryValues } from './entry-values.js';
 import { EntryTooLargeError, LoadTimeoutError } from './errors.js';
 import type { CacheEventListener, NotStored } from './events.js';
 import { encodeEndedLease, encodeLease, isSharable } from './lease.js';
 import { type Load, runWithTimeout } from './load-timeout.js';
-import { type CacheSerializer, serialize, type SerializedValue } from './serializer.js';
+import type { SerializedValue } from './serializer.js';
 import type { Flight } from './single-flight.js';
 import type { Store } from './store.js';
 import type { TagMarkers } from './tag-markers.js';
@@ -69,7 +70,7 @@ export class Loader {
     private readonly store: Store,
     private readonly reader: EntryReader,
     private readonly tags: TagMarkers,
-    private readonly serializer: CacheSerializer,
+    private readonly values: EntryValues,
     private readonly report: CacheEventListener,
   ) {}
 
@@ -152,7 +153,7 @@ export class Loader {
     if (admission === 'own') return this.notStored(key, 'declined', { outcome: 'own', value });
     let serialized: SerializedValue;
     try {
-      serialized = serialize(this.serializer, value);
+      serialized = this.values.serialize(value);
     } catch (error) {
       if (options.onUnserializable === 'reject') throw error;
       return this.notStored(key, 'unserializable', { outcome: 'own', value }, error);

@@ -1,4 +1,4 @@
-import type { Fetched } from '../core/cache-engine.js';
+import type { Fetched } from '../core/fetcher.js';
 import type { HttpExchange } from './http-exchange.js';
 
 /**

@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { type Observable, of } from 'rxjs';
-import type { Fetched } from '../core/cache-engine.js';
+import type { Fetched } from '../core/fetcher.js';
 import { bypassStatus, fetchedStatus, setCacheStatus } from './cache-status.js';
 import type { CachingPlan } from './handler-plan.js';
 import { HandlerPlans } from './handler-plans.js';

@@ -1,0 +1,51 @@
+import type { Entry } from './entry.js';
+import { type EntryKey, readable } from './entry-key.js';
+import type { Fresh } from './entry-reader.js';
+import { excerpt, messageOf, UnserializableValueError } from './errors.js';
+import type { CacheEventListener } from './events.js';
+import type { ResolvedCacheOptions } from './options.js';
+import { serialize, type SerializedValue } from './serializer.js';
+import { freezeJson, shareFrozen } from './shared-value.js';
+
+/** Makes values of payloads and payloads of values, as the options of a cache say. */
+export class EntryValues {
+  constructor(
+    private readonly options: Pick<ResolvedCacheOptions, 'serializer' | 'isolate'>,
+    private readonly report: CacheEventListener,
+  ) {}
+
+  /** @throws UnserializableValueError, or what the app's serializer throws */
+  serialize(value: unknown): SerializedValue {
+    return serialize(this.options.serializer, value);
+  }
+
+  /** The value in an entry. @throws whatever the serializer throws for a payload that it can't read */
+  decode(entry: Entry): unknown {
+    return this.options.serializer.deserialize(entry.codec, entry.payload);
+  }
+
+  /** The reader's copy of the value in a usable entry; nothing, with an event, if its payload can't be read. */
+  read(key: EntryKey, { entry, stored }: Fresh): { readonly value: unknown } | undefined {
+    try {
+      if (this.options.isolate) return { value: this.decode(entry) };
+      return { value: shareFrozen(stored, entry, () => this.decode(entry)) };
+    } catch (error) {
+      this.report({ type: 'error', operation: 'decode', key: readable(key), error });
+      return undefined;
+    }
+  }
+
+  /** A copy of a value that was just serialized. @throws UnserializableValueError if it can't be read back */
+  readBack(key: EntryKey, { codec, payload }: SerializedValue): unknown {
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    try {
+      const value = this.options.serializer.deserialize(codec, bytes);
+      return this.options.isolate ? value : freezeJson(codec, value);
+    } catch (cause) {
+      throw new UnserializableValueError(
+        `The value loaded for "${excerpt(readable(key))}" can't be read back: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+}
