@@ -18,6 +18,7 @@ import { KeyQueue } from './key-queue.js';
 import type { Load } from './load-timeout.js';
 import { type Loaded, Loader } from './loader.js';
 import type { ResolvedCacheOptions } from './options.js';
+import { PendingInvalidations } from './pending-invalidations.js';
 import { SingleFlight } from './single-flight.js';
 import { Store } from './store.js';
 import { markersOf, TagMarkers } from './tag-markers.js';
@@ -34,6 +35,7 @@ export class CacheEngine {
   readonly values: EntryValues;
   private readonly store: Store;
   private readonly tags: TagMarkers;
+  private readonly pending: PendingInvalidations;
   private readonly reader: EntryReader;
   private readonly fetcher: Fetcher;
   private readonly flights = new SingleFlight<Loaded<unknown>>();
@@ -46,7 +48,9 @@ export class CacheEngine {
     const report = (event: CacheEvent): void => this.report(event);
     this.store = new Store(backend, report);
     this.tags = new TagMarkers(this.store);
-    this.reader = new EntryReader(this.store, this.tags, report);
+    this.pending = new PendingInvalidations(this.store, this.tags, report);
+    this.store.onRecovery = () => this.catchUp();
+    this.reader = new EntryReader(this.store, this.tags, this.pending, report);
     this.values = new EntryValues(options, report);
     const loader = new Loader(this.store, this.reader, this.tags, this.values, report);
     this.fetcher = new Fetcher(this.reader, this.values, loader, this.tags, this.flights, report);
@@ -96,6 +100,7 @@ export class CacheEngine {
       const nowMs = Date.now();
       const header = { kind: 'value' as const, codec, storedAtMs: nowMs, freshUntilMs: nowMs + ttlMs, tags };
       await this.store.set(key, encodeEntry(header, payload), ttlMs);
+      this.pending.settleKeys([key]);
       this.report({ type: 'set', key: readable(key) });
     } finally {
       this.flights.detach([key]);
@@ -107,7 +112,11 @@ export class CacheEngine {
     if (keys.length === 0) return;
     try {
       await this.store.delete(keys);
+      this.pending.settleKeys(keys);
       for (const key of keys) this.report({ type: 'delete', key: readable(key) });
+    } catch (error) {
+      this.pending.addKeys(keys);
+      throw error;
     } finally {
       this.flights.detach(keys);
     }
@@ -131,7 +140,11 @@ export class CacheEngine {
   async clear(): Promise<void> {
     try {
       await this.store.clear();
+      this.pending.settleAll();
       this.report({ type: 'clear' });
+    } catch (error) {
+      this.pending.addClear();
+      throw error;
     } finally {
       this.flights.detachAll();
     }
@@ -152,6 +165,7 @@ export class CacheEngine {
   /** The present versions of markers, for an entry that is about to be made. @throws CachekitError */
   async versionsOf(markers: readonly EntryKey[]): Promise<readonly TagVersion[]> {
     if (markers.length === 0) return [];
+    if (this.pending.coversAny(markers)) await this.pending.write();
     return this.tags.ensure(markers, await this.store.getMany(markers));
   }
 
@@ -172,7 +186,11 @@ export class CacheEngine {
   private async invalidate(markers: readonly EntryKey[], event: CacheEvent): Promise<void> {
     try {
       await this.tags.invalidate(markers);
+      this.pending.settleMarkers(markers);
       this.report(event);
+    } catch (error) {
+      this.pending.addMarkers(markers);
+      throw error;
     } finally {
       this.flights.detachTagged(markers);
     }
@@ -194,6 +212,16 @@ export class CacheEngine {
         { cause: error },
       );
     }
+  }
+
+  private catchUp(): void {
+    // Not before the operation that succeeded has settled what it wrote: else this would delete it again.
+    setImmediate(() => {
+      if (this.pending.none) return;
+      this.pending.write().catch(() => {
+        // The store reported it; the next read that is covered tries again.
+      });
+    });
   }
 
   private valueOf(key: EntryKey, reading: Reading): unknown {

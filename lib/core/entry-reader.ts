@@ -4,6 +4,7 @@ import { andThen } from './awaitable.js';
 import { decodeEntry, type Entry, type TagVersion } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { CacheEventListener } from './events.js';
+import type { PendingInvalidations } from './pending-invalidations.js';
 import type { Store } from './store.js';
 import type { TagMarkers } from './tag-markers.js';
 
@@ -41,6 +42,7 @@ export class EntryReader {
   constructor(
     private readonly store: Store,
     private readonly tags: TagMarkers,
+    private readonly pending: PendingInvalidations,
     private readonly report: CacheEventListener,
   ) {}
 
@@ -60,6 +62,19 @@ export class EntryReader {
 
   /** As `read`, for commands: @throws CachekitError if the backend fails */
   readOrThrow(key: EntryKey, markers: readonly EntryKey[]): Awaitable<Fresh | Absent> {
+    return this.pending.none ? this.readNow(key, markers) : this.readAfterPending(key, markers);
+  }
+
+  /** What this process could not invalidate is invalidated before it is read. */
+  private async readAfterPending(key: EntryKey, markers: readonly EntryKey[]): Promise<Fresh | Absent> {
+    if (this.pending.covers(key, markers)) await this.pending.write();
+    const reading = await this.readNow(key, markers);
+    if (reading.state !== 'fresh' || !this.pending.coversTags(reading.entry.tags)) return reading;
+    await this.pending.write();
+    return this.readNow(key, markers);
+  }
+
+  private readNow(key: EntryKey, markers: readonly EntryKey[]): Awaitable<Fresh | Absent> {
     if (markers.length === 0) {
       const stored = this.store.get(key);
       return andThen(stored, (found) => this.judge(key, found, markers, NO_MARKERS));
@@ -70,6 +85,7 @@ export class EntryReader {
 
   /** Reads many entries that carry the same known markers, in at most two calls to the backend. */
   async readMany(keys: readonly EntryKey[], markers: readonly EntryKey[]): Promise<readonly Reading[]> {
+    if (!this.pending.none) return Promise.all(keys.map(async (key) => this.read(key, markers)));
     try {
       const found = await this.store.getMany([...keys, ...markers]);
       const known = found.slice(keys.length);

@@ -11,6 +11,8 @@ export type BackendOperation = 'open' | 'close' | 'get' | 'set' | 'replace' | 'd
  * - `not-stored`: a load's answer was given to its callers but not stored, and why
  * - `timeout`: a load ran longer than its `loadTimeout`
  * - `error`: the backend failed, or what it holds can't be read
+ * - `breaker`: the backend is silent, and operations are not tried any more (`open`); it answers again (`closed`)
+ * - `caught-up`: invalidations that had failed were written, so many keys and tags, or a whole `clear`
  */
 export type CacheEvent =
   | { readonly type: 'hit' | 'miss' | 'collapsed' | 'set' | 'delete'; readonly key: string }
@@ -23,6 +25,8 @@ export type CacheEvent =
   | { readonly type: 'invalidate'; readonly tags: readonly string[] }
   | { readonly type: 'clear'; readonly namespace?: string }
   | { readonly type: 'timeout'; readonly key: string; readonly timeoutMs: number }
+  | { readonly type: 'breaker'; readonly state: 'open' | 'closed' }
+  | { readonly type: 'caught-up'; readonly keys: number; readonly tags: number; readonly clear: boolean }
   | {
       readonly type: 'error';
       readonly operation: BackendOperation | 'decode' | 'evict';

@@ -1,8 +1,16 @@
 import { types } from 'node:util';
 import type { Awaitable, CacheBackend, Stored } from '../backends/cache-backend.js';
+import { CircuitBreaker } from './circuit-breaker.js';
 import { CLEAR_DEADLINE_MS, READ_DEADLINE_MS, withDeadline, WRITE_DEADLINE_MS } from './deadline.js';
 import { type EntryKey, readable } from './entry-key.js';
-import { BackendUnavailableError, CachekitError, EntryTooLargeError, excerpt, messageOf } from './errors.js';
+import {
+  BackendTimeoutError,
+  BackendUnavailableError,
+  CachekitError,
+  EntryTooLargeError,
+  excerpt,
+  messageOf,
+} from './errors.js';
 import type { BackendOperation, CacheEventListener } from './events.js';
 
 /**
@@ -10,10 +18,17 @@ import type { BackendOperation, CacheEventListener } from './events.js';
  * A synchronous answer passes straight through.
  */
 export class Store {
+  /** Called when an operation succeeds after others failed. */
+  onRecovery: () => void = () => undefined;
+  private readonly breaker: CircuitBreaker;
+  private failing = false;
+
   constructor(
     private readonly backend: CacheBackend,
     private readonly report: CacheEventListener,
-  ) {}
+  ) {
+    this.breaker = new CircuitBreaker((state) => this.report({ type: 'breaker', state }));
+  }
 
   get(key: EntryKey): Awaitable<Stored | undefined> {
     return this.guard('get', key, READ_DEADLINE_MS, () => this.backend.get(key));
@@ -50,23 +65,56 @@ export class Store {
     deadlineMs: number,
     run: () => Awaitable<T>,
   ): Awaitable<T> {
+    if (!this.breaker.admits()) throw this.notTried(operation, key);
     try {
       const answer = run();
-      if (!types.isPromise(answer)) return answer;
-      return withDeadline(answer, deadlineMs, this.describe(operation, key)).catch((error: unknown) => {
-        throw this.failed(operation, key, error);
-      });
+      if (types.isPromise(answer)) return this.await(operation, key, deadlineMs, answer);
+      this.succeeded();
+      return answer;
     } catch (error) {
       throw this.failed(operation, key, error);
     }
   }
 
+  private async await<T>(
+    operation: BackendOperation,
+    key: EntryKey | undefined,
+    deadlineMs: number,
+    answer: Promise<T>,
+  ): Promise<T> {
+    try {
+      const value = await withDeadline(answer, deadlineMs, this.describe(operation, key));
+      this.succeeded();
+      return value;
+    } catch (error) {
+      throw this.failed(operation, key, error);
+    }
+  }
+
+  private succeeded(): void {
+    this.breaker.answered();
+    if (!this.failing) return;
+    this.failing = false;
+    this.onRecovery();
+  }
+
   private failed(operation: BackendOperation, key: EntryKey | undefined, cause: unknown): CachekitError {
     const error = cause instanceof CachekitError ? cause : this.unavailable(operation, key, cause);
+    if (error instanceof BackendTimeoutError) this.breaker.timedOut();
+    else this.breaker.answered();
     // The backend works: the entry is at fault, and the caller knows what that means.
     if (error instanceof EntryTooLargeError) return error;
+    this.failing = true;
     this.report({ type: 'error', operation, error, ...(key !== undefined && { key: readable(key) }) });
     return error;
+  }
+
+  /** No event: it would be one for every request while the backend is silent. */
+  private notTried(operation: BackendOperation, key: EntryKey | undefined): BackendUnavailableError {
+    return new BackendUnavailableError(
+      `${this.describe(operation, key)}: not tried, since the backend did not answer the last operations in time. ` +
+        'It is tried again within a second.',
+    );
   }
 
   private unavailable(

@@ -1,0 +1,203 @@
+import { setImmediate } from 'node:timers/promises';
+import { type CacheEvent, CacheService, InMemoryBackend } from 'nestjs-cachekit';
+import { describe, expect, it } from 'vitest';
+
+/** A real store behind a network that can be taken away: it then refuses, or stays silent. */
+class RemoteBackend extends InMemoryBackend {
+  network: 'up' | 'refuses' | 'silent' = 'up';
+  operations = 0;
+
+  override get(key: string): never {
+    return this.send(() => super.get(key));
+  }
+
+  override getMany(keys: readonly string[]): never {
+    return this.send(() => super.getMany(keys));
+  }
+
+  override set(key: string, bytes: Uint8Array, ttlMs: number): never {
+    return this.send(() => super.set(key, bytes, ttlMs));
+  }
+
+  override replace(key: string, seen: string | undefined, bytes: Uint8Array, ttlMs: number): never {
+    // `super.replace` sets by this.set, which would be a second trip.
+    return this.send(() => (super.get(key)?.version === seen ? super.set(key, bytes, ttlMs) : undefined));
+  }
+
+  override delete(keys: readonly string[]): never {
+    return this.send(() => super.delete(keys));
+  }
+
+  override clear(): never {
+    return this.send(() => super.clear());
+  }
+
+  /** The declared types of the base class have no promises, but the contract has. */
+  private send<T>(work: () => T): never {
+    this.operations++;
+    if (this.network === 'silent') return new Promise(() => undefined) as never;
+    const answer = Promise.resolve().then(() => {
+      if (this.network === 'refuses') throw new Error('connection refused');
+      return work();
+    });
+    return answer as never;
+  }
+}
+
+function remote(): { backend: RemoteBackend; cache: CacheService; events: CacheEvent[] } {
+  const events: CacheEvent[] = [];
+  const backend = new RemoteBackend();
+  return { backend, events, cache: new CacheService(backend, { onEvent: (event) => events.push(event) }) };
+}
+
+describe('An invalidation that the backend missed', () => {
+  it('is in force when the backend is back, before the first read of what it covers', async () => {
+    const { backend, cache } = remote();
+    await cache.set('deleted', 'old');
+    await cache.set('tagged', 'old', { tags: ['tag'] });
+    await cache.namespace('eu').set('inside', 'old');
+    await cache.set('untouched', 'kept', { tags: ['other'] });
+    backend.network = 'refuses';
+    await expect(cache.delete('deleted')).rejects.toThrow('connection refused');
+    await expect(cache.invalidateTags('tag')).rejects.toThrow('connection refused');
+    await expect(cache.namespace('eu').clear()).rejects.toThrow('connection refused');
+    backend.network = 'up';
+    expect(await cache.get('deleted')).toBeUndefined();
+    expect(await cache.get('tagged')).toBeUndefined();
+    expect(await cache.namespace('eu').get('inside')).toBeUndefined();
+    expect(await cache.get('untouched')).toBe('kept');
+  });
+
+  it('is in force for every kind of read', async () => {
+    for (const read of ['get', 'getMany', 'has', 'ttl', 'touch', 'getOrSet', 'increment'] as const) {
+      const { backend, cache } = remote();
+      await cache.set('key', 5, { tags: ['tag'] });
+      backend.network = 'refuses';
+      await expect(cache.invalidateTags('tag')).rejects.toThrow();
+      backend.network = 'up';
+      const seen = {
+        get: () => cache.get('key'),
+        getMany: async () => (await cache.getMany(['key']))[0],
+        has: () => cache.has('key'),
+        ttl: () => cache.ttl('key'),
+        touch: () => cache.touch('key', '1m'),
+        getOrSet: () => cache.getOrSet('key', () => 'new'),
+        increment: () => cache.increment('key'),
+      }[read]();
+      expect([undefined, false, 'new', 1]).toContain(await seen);
+    }
+  });
+
+  it('makes what it covers a miss while the backend can be read but not written, and spares the rest', async () => {
+    const { backend, cache } = remote();
+    await cache.set('key', 'old', { tags: ['tag'] });
+    await cache.set('other', 'kept');
+    const set = backend.set.bind(backend);
+    backend.set = () => Promise.reject(new Error('READONLY')) as never;
+    await expect(cache.invalidateTags('tag')).rejects.toThrow('READONLY');
+    expect(await cache.get('key')).toBeUndefined();
+    expect(await cache.getMany(['key', 'other'])).toEqual([undefined, 'kept']);
+    expect(await cache.getOrSet('key', () => 'new', { tags: ['tag'] })).toBe('new');
+    backend.set = set;
+    expect(await cache.get('key')).toBeUndefined();
+    expect(await cache.get('other')).toBe('kept');
+  });
+
+  it('wins over a load that began before the outage and is stored after it', async () => {
+    const { backend, cache } = remote();
+    let release = (_value: string): void => undefined;
+    const old = cache.getOrSet('key', () => new Promise<string>((resolve) => (release = resolve)));
+    await setImmediate();
+    backend.network = 'refuses';
+    await expect(cache.delete('key')).rejects.toThrow();
+    backend.network = 'up';
+    release('old');
+    expect(await old).toBe('old');
+    expect(await cache.get('key')).toBeUndefined();
+  });
+
+  it('is written as soon as anything works again, and said to be', async () => {
+    const { backend, cache, events } = remote();
+    await cache.set('key', 'old');
+    backend.network = 'refuses';
+    await expect(cache.delete('key')).rejects.toThrow();
+    backend.network = 'up';
+    await cache.get('something else');
+    await expect.poll(() => events).toContainEqual({ type: 'caught-up', keys: 1, tags: 0, clear: false });
+    expect(await new CacheService(backend).get('key')).toBeUndefined();
+  });
+
+  it('does not remove what this process wrote after it', async () => {
+    const { backend, cache } = remote();
+    backend.network = 'refuses';
+    await expect(cache.delete('key')).rejects.toThrow();
+    backend.network = 'up';
+    await cache.set('key', 'new');
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('is one clear when there are too many of them', async () => {
+    const { backend, cache, events } = remote();
+    await cache.set('key', 'old');
+    await cache.set('unrelated', 'old');
+    backend.network = 'refuses';
+    await expect(cache.delete(Array.from({ length: 10_001 }, (_, index) => `key${index}`))).rejects.toThrow();
+    backend.network = 'up';
+    expect(await cache.get('unrelated')).toBeUndefined();
+    expect(events).toContainEqual({ type: 'caught-up', keys: 0, tags: 0, clear: true });
+    await cache.set('key', 'new');
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('that was a clear is one when the backend is back', async () => {
+    const { backend, cache } = remote();
+    await cache.set('key', 'old');
+    backend.network = 'refuses';
+    await expect(cache.clear()).rejects.toThrow();
+    backend.network = 'up';
+    expect(await cache.get('key')).toBeUndefined();
+    await cache.set('key', 'new');
+    expect(await cache.get('key')).toBe('new');
+  });
+});
+
+describe('A backend that is silent', () => {
+  it('is not asked any more after five operations in a row, and then by one at a time', async () => {
+    const { backend, cache, events } = remote();
+    backend.network = 'silent';
+    for (let index = 0; index < 5; index++) await cache.get('key');
+    expect(backend.operations).toBe(5);
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => cache.getOrSet('key', () => 'loaded')),
+    );
+    expect(new Set(answers)).toEqual(new Set(['loaded']));
+    expect(backend.operations).toBe(5);
+    expect(events).toContainEqual({ type: 'breaker', state: 'open' });
+  });
+
+  it('is asked again, and used when it answers', async () => {
+    const { backend, cache, events } = remote();
+    await cache.set('key', 'kept');
+    backend.network = 'silent';
+    for (let index = 0; index < 5; index++) await cache.get('key');
+    backend.network = 'up';
+    await expect.poll(() => cache.get('key'), { timeout: 5_000 }).toBe('kept');
+    expect(events).toContainEqual({ type: 'breaker', state: 'closed' });
+  });
+
+  it('tells a command at once that it was not tried', async () => {
+    const { backend, cache } = remote();
+    backend.network = 'silent';
+    for (let index = 0; index < 5; index++) await cache.get('key');
+    await expect(cache.set('key', 1)).rejects.toThrow(
+      /RemoteBackend\.set\("key"\): not tried.*within a second/,
+    );
+  });
+
+  it('that refuses at once is asked every time', async () => {
+    const { backend, cache } = remote();
+    backend.network = 'refuses';
+    for (let index = 0; index < 20; index++) await cache.get('key');
+    expect(backend.operations).toBe(20);
+  });
+});
