@@ -28,7 +28,7 @@ export class BackendLifecycle implements OnModuleInit, OnApplicationShutdown {
     users.set(this.backend, (users.get(this.backend) ?? 0) + 1);
     const waitMs = this.failFast ? FAIL_FAST_WAIT_MS : OPEN_WAIT_MS;
     try {
-      await withDeadline(openOf(this.backend), waitMs, `${this.backend.constructor.name}.open`);
+      await withDeadline(openOf(this.backend), waitMs, () => `${this.backend.constructor.name}.open`);
     } catch (error) {
       if (this.failFast || error instanceof CachekitConfigError) {
         // The app won't start, so nobody would call the shutdown hook.

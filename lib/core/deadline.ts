@@ -14,14 +14,14 @@ export const CLEAR_DEADLINE_MS = 60_000;
  * timer alone does not decide: one poll phase later (`setImmediate` runs after it) an answer that was there in time
  * has settled.
  *
- * @param what the operation and its place, for the message
+ * @param what names the operation and its place; only asked for a message
  */
-export function withDeadline<T>(answer: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+export function withDeadline<T>(answer: Promise<T>, deadlineMs: number, what: () => string): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     let overdue: NodeJS.Immediate | undefined;
     const timer = setTimeout(() => {
       overdue = setImmediate(() => {
-        reject(new BackendTimeoutError(`${what}: no answer within ${deadlineMs} ms.`));
+        reject(new BackendTimeoutError(`${what()}: no answer within ${deadlineMs} ms.`));
       });
     }, deadlineMs);
     const stop = (): void => {

@@ -83,7 +83,7 @@ export class PendingInvalidations {
     this.writing ??= this.writeNow().finally(() => {
       this.writing = undefined;
     });
-    await withDeadline(this.writing, READ_DEADLINE_MS, 'Writing pending invalidations');
+    await withDeadline(this.writing, READ_DEADLINE_MS, () => 'Writing pending invalidations');
   }
 
   private async writeNow(): Promise<void> {

@@ -83,7 +83,7 @@ export class Store {
     answer: Promise<T>,
   ): Promise<T> {
     try {
-      const value = await withDeadline(answer, deadlineMs, this.describe(operation, key));
+      const value = await withDeadline(answer, deadlineMs, () => this.describe(operation, key));
       this.succeeded();
       return value;
     } catch (error) {
