@@ -8,59 +8,30 @@ import {
   type OnModuleInit,
   type OptionalFactoryDependency,
   type Provider,
-  type Type,
 } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { CacheBackend } from './backends/cache-backend.js';
 import { InMemoryBackend } from './backends/in-memory.backend.js';
+import {
+  type CachekitAsyncOptions,
+  type CachekitOptions,
+  type CachekitOptionsFactory,
+  type CachekitSetup,
+  checkAsyncOptions,
+  readOptions,
+  readSetup,
+} from './cachekit.options.js';
 import { BackendLifecycle } from './core/backend-lifecycle.js';
 import { CacheService } from './core/cache.service.js';
-import { checkBackend, isBackend } from './core/check-backend.js';
-import { CachekitConfigError } from './core/errors.js';
 import type { CacheEventListener } from './core/events.js';
 import { FailureLog } from './core/failure-log.js';
-import { checkName } from './core/names.js';
-import { checkOptionNames } from './core/option-names.js';
-import { CACHE_OPTIONS, type CacheOptions, checkKind, resolveCacheOptions } from './core/options.js';
+import { CACHE_OPTIONS } from './core/options.js';
+import { checkApart, RegisteredCache } from './core/registered-cache.js';
 import { getBackendToken, getCacheToken } from './core/tokens.js';
 import { checkHandlers } from './http/handler-checks.js';
-import {
-  getHttpOptionsToken,
-  HTTP_OPTIONS,
-  type HttpCacheOptions,
-  resolveHttpOptions,
-} from './http/http-options.js';
+import { getHttpOptionsToken, resolveHttpOptions } from './http/http-options.js';
+import { placeEvictions } from './http/evict-placement.js';
 import { placeCache } from './http/placement.js';
-
-/** What can be set for a cache and its use over HTTP. */
-export interface CachekitOptions extends CacheOptions, HttpCacheOptions {
-  /** 1 to 64 of the characters A-Z a-z 0-9 _ . - Default: the unnamed cache, of which an app has one. */
-  readonly name?: string;
-  /** Whether an app whose cache can't be reached within 10 seconds refuses to start. Default: false. */
-  readonly failFast?: boolean;
-}
-
-/** A backend with options, as `forRootAsync` takes them; the name is given beside it. */
-export interface CachekitSetup extends Omit<CachekitOptions, 'name'> {
-  readonly backend: CacheBackend;
-}
-
-/** A provider that makes the backend, for `forRootAsync({ useClass })` and `useExisting`. */
-export interface CachekitOptionsFactory {
-  createCachekitOptions(): CacheBackend | CachekitSetup | Promise<CacheBackend | CachekitSetup>;
-}
-
-/** How `forRootAsync` gets at the backend: exactly one of `useFactory`, `useClass` and `useExisting`. */
-export interface CachekitAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
-  /** As in `forRoot`. */
-  readonly name?: string;
-  readonly inject?: readonly (InjectionToken | OptionalFactoryDependency)[];
-  readonly useFactory?: (
-    ...args: never[]
-  ) => CacheBackend | CachekitSetup | Promise<CacheBackend | CachekitSetup>;
-  readonly useClass?: Type<CachekitOptionsFactory>;
-  readonly useExisting?: InjectionToken<CachekitOptionsFactory>;
-}
 
 /** Gives an app its caches: import `CachekitModule.forRoot(...)` once for each. Global. */
 @Module({})
@@ -81,53 +52,42 @@ export class CachekitModule implements NestModule, OnModuleInit {
     options: CachekitOptions = {},
   ): DynamicModule {
     const place = 'CachekitModule.forRoot';
-    checkOptionNames(options, ['name', ...SETUP_OPTIONS], place);
-    const { name, ...rest } = options;
-    checkSetup({ ...rest, backend }, place);
-    return cacheModule(name, place, [], { useValue: { ...rest, backend } });
+    const { name, setup } = readOptions(backend, options, place);
+    return cacheModule(name, place, [], { useValue: setup });
   }
 
-  /** Registers a cache whose backend needs other providers, such as a `ConfigService`. */
+  /**
+   * Registers a cache whose backend needs other providers, such as a `ConfigService`. What the factory answers is
+   * checked when the app starts.
+   *
+   * @throws CachekitConfigError for wrong options
+   */
   static forRootAsync(options: CachekitAsyncOptions): DynamicModule {
-    checkOptionNames(options, ASYNC_OPTIONS, 'CachekitModule.forRootAsync');
-    const { name, imports = [] } = options;
-    const module = cacheModule(name, 'CachekitModule.forRootAsync', imports, asyncSetup(options));
-    if (options.useClass === undefined) return module;
-    return { ...module, providers: [...(module.providers ?? []), options.useClass] };
+    const place = 'CachekitModule.forRootAsync';
+    checkAsyncOptions(options, place);
+    const { name, imports = [], useClass } = options;
+    const module = cacheModule(name, place, imports, asyncSetup(options, place));
+    if (useClass === undefined) return module;
+    return { ...module, providers: [...(module.providers ?? []), useClass] };
   }
 
   /** Nest copies the lists of interceptors into its routes right after this: the last moment to take one's place. */
   configure(): void {
     placeCache(this.moduleRef);
+    placeEvictions(this.moduleRef);
   }
 
   /**
-   * @throws CachekitConfigError for two caches with the same name, or two unnamed ones, and for decorators that can't
-   *   work where they are
+   * @throws CachekitConfigError for caches that share a name or a backend, and for decorators that can't work where
+   *   they are
    */
   onModuleInit(): void {
     checkHandlers(this.moduleRef);
-    const seen = new Set<InjectionToken>();
-    for (const { metatype, providers } of this.modules.values()) {
-      if (metatype !== CachekitModule) continue;
-      for (const token of providers.keys()) {
-        if (isCacheToken(token) && seen.has(token)) throw twice(token);
-        seen.add(token);
-      }
-    }
+    const own = [...this.modules.values()].filter(({ metatype }) => metatype === CachekitModule);
+    const registered: unknown[] = own.map(({ providers }) => providers.get(RegisteredCache)?.instance);
+    checkApart(registered.filter((cache) => cache instanceof RegisteredCache));
   }
 }
-
-const SETUP_OPTIONS = ['backend', 'failFast', ...CACHE_OPTIONS, ...HTTP_OPTIONS];
-
-const ASYNC_OPTIONS = [
-  'name',
-  'imports',
-  'inject',
-  'useFactory',
-  'useClass',
-  'useExisting',
-] satisfies (keyof CachekitAsyncOptions)[];
 
 type SetupProvider =
   | { useValue: CachekitSetup }
@@ -142,12 +102,10 @@ function cacheModule(
   imports: NonNullable<ModuleMetadata['imports']>,
   setup: SetupProvider,
 ): DynamicModule {
-  if (name !== undefined) checkName(name, `${place}: the name`);
-  const label = name === undefined ? 'the cache' : `the cache "${name}"`;
   const setupToken = `cachekit:${name ?? ''}:setup`;
   const backendToken = getBackendToken(name);
   const cacheToken = getCacheToken(name);
-  const log = new FailureLog(label);
+  const log = new FailureLog(name === undefined ? 'the cache' : `the cache "${name}"`);
   const providers: Provider[] = [
     { provide: setupToken, ...setup },
     { provide: backendToken, inject: [setupToken], useFactory: ({ backend }: CachekitSetup) => backend },
@@ -167,6 +125,11 @@ function cacheModule(
       useFactory: (backend: CacheBackend, setup: CachekitSetup) =>
         new BackendLifecycle(backend, setup.failFast ?? false, tellBoth(log, setup)),
     },
+    {
+      provide: RegisteredCache,
+      inject: [backendToken],
+      useFactory: (backend: CacheBackend) => new RegisteredCache(backend, name),
+    },
   ];
   return { module: CachekitModule, global: true, imports, providers, exports: [backendToken, cacheToken] };
 }
@@ -184,49 +147,18 @@ function tellBoth(log: FailureLog, { onEvent }: CachekitSetup): CacheEventListen
   };
 }
 
-function asyncSetup({ inject = [], useFactory, useClass, useExisting }: CachekitAsyncOptions): SetupProvider {
-  const place = 'CachekitModule.forRootAsync';
-  const given = [useFactory, useClass, useExisting].filter((way) => way !== undefined);
-  if (given.length !== 1) {
-    throw new CachekitConfigError(`${place} needs exactly one of useFactory, useClass and useExisting.`);
-  }
+function asyncSetup(
+  { inject = [], useFactory, useClass, useExisting }: CachekitAsyncOptions,
+  place: string,
+): SetupProvider {
   if (useFactory !== undefined) {
-    checkKind(useFactory, 'function', 'useFactory', place);
-    return { inject: [...inject], useFactory: async (...args) => toSetup(await useFactory(...args), place) };
+    return {
+      inject: [...inject],
+      useFactory: async (...args) => readSetup(await useFactory(...args), 'useFactory', place),
+    };
   }
   const factory = (useExisting ?? useClass) as InjectionToken<CachekitOptionsFactory>;
   const useOptionsFactory = async (options: CachekitOptionsFactory): Promise<CachekitSetup> =>
-    toSetup(await options.createCachekitOptions(), place);
+    readSetup(await options.createCachekitOptions(), 'createCachekitOptions', place);
   return { inject: [factory], useFactory: useOptionsFactory };
-}
-
-function toSetup(made: CacheBackend | CachekitSetup, place: string): CachekitSetup {
-  const setup = isBackend(made) || !isSetup(made) ? { backend: made } : made;
-  checkSetup(setup, place);
-  return setup;
-}
-
-function isSetup(made: unknown): made is CachekitSetup {
-  return typeof made === 'object' && made !== null && Object.hasOwn(made, 'backend');
-}
-
-function checkSetup(setup: CachekitSetup, place: string): void {
-  checkBackend(setup.backend, place);
-  checkOptionNames(setup, SETUP_OPTIONS, place);
-  resolveCacheOptions(setup, place);
-  checkKind(setup.failFast ?? false, 'boolean', 'failFast', place);
-  resolveHttpOptions(setup, place);
-}
-
-function isCacheToken(token: InjectionToken): boolean {
-  return token === CacheService || (typeof token === 'string' && token.endsWith(':service'));
-}
-
-function twice(token: InjectionToken): CachekitConfigError {
-  const which =
-    typeof token === 'string' ? `two caches named "${token.split(':')[1]}"` : 'two unnamed caches';
-  return new CachekitConfigError(
-    `CachekitModule: this app has ${which}. Import forRoot once, in the root module; give a second cache ` +
-      "a name of its own: forRoot(backend, { name: 'sessions' }).",
-  );
 }

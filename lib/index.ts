@@ -1,12 +1,14 @@
 export { type Awaitable, CacheBackend, type Stored } from './backends/cache-backend.js';
+export { explainFailedImport } from './backends/client-package.js';
 export { InMemoryBackend, type InMemoryBackendOptions } from './backends/in-memory.backend.js';
-export {
-  type CachekitAsyncOptions,
-  CachekitModule,
-  type CachekitOptions,
-  type CachekitOptionsFactory,
-  type CachekitSetup,
-} from './cachekit.module.js';
+export { checkNamespace, DEFAULT_NAMESPACE, storableKey } from './backends/namespace.js';
+export { CachekitModule } from './cachekit.module.js';
+export type {
+  CachekitAsyncOptions,
+  CachekitOptions,
+  CachekitOptionsFactory,
+  CachekitSetup,
+} from './cachekit.options.js';
 export { CacheNamespace, type GetOrSetOptions, type SetOptions } from './core/cache-namespace.js';
 export { CacheService } from './core/cache.service.js';
 export {
@@ -30,9 +32,9 @@ export { type CacheToken, getBackendToken, getCacheToken } from './core/tokens.j
 export type { Ttl } from './core/ttl.js';
 export { ValueSerializer } from './core/value.serializer.js';
 export { CacheEvict } from './http/cache-evict.decorator.js';
+export type { CacheEvictOptions } from './http/cache-evict-options.js';
 export { Cached } from './http/cached.decorator.js';
-export type { CachedOptions, TagsOf } from './http/cached-options.js';
+export type { CachedOptions, OwnKey, TagsOf } from './http/cached-options.js';
 export type { Call, Callback, QueryValue } from './http/call.js';
-export type { CacheEvictOptions } from './http/eviction-options.js';
 export type { CacheScope, HttpCacheOptions } from './http/http-options.js';
 export type { HttpRequest } from './http/http-exchange.js';

@@ -102,8 +102,12 @@ describe('In lib,', () => {
     expect(breaking(({ from, to }) => folder(from) === 'testing' && !isAllowed(to))).toEqual([]);
   });
 
-  it('nothing imports the module but the index', () => {
+  it('nothing imports the module but the index, nor its options but the two', () => {
     expect(breaking(({ from, to }) => to === 'cachekit.module.ts' && from !== 'index.ts')).toEqual([]);
+    const mayImportOptions = ['index.ts', 'cachekit.module.ts'];
+    expect(
+      breaking(({ from, to }) => to === 'cachekit.options.ts' && !mayImportOptions.includes(from)),
+    ).toEqual([]);
   });
 
   it('nothing imports a concrete backend, in-memory excepted', () => {

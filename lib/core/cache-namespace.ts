@@ -133,9 +133,16 @@ export class CacheNamespace {
    * Makes every entry that carries one of these tags unusable, in the whole cache (tags don't belong to a namespace).
    * One write a tag, however many entries carry it.
    *
+   * @param tags one by one, at most 64; an array is spread: `invalidateTags(...tags)`
+   * @throws TypeError, RangeError for wrong tags
    * @throws BackendUnavailableError if the backend failed
    */
   async invalidateTags(...tags: readonly string[]): Promise<void> {
+    if (tags.some((tag) => Array.isArray(tag))) {
+      throw new TypeError(
+        'CacheService.invalidateTags: give the tags one by one, not in an array: invalidateTags(...tags).',
+      );
+    }
     await this.engine.invalidateTags(tags, 'CacheService.invalidateTags');
   }
 

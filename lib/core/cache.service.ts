@@ -15,7 +15,7 @@ export class CacheService extends CacheNamespace {
    * @throws CachekitConfigError, RangeError for wrong options
    */
   constructor(backend: CacheBackend, options: CacheOptions = {}) {
-    checkBackend(backend, 'CacheService');
+    checkBackend(backend, 'CacheService', 'Options come second: new CacheService(backend, { ttl }).');
     checkOptionNames(options, CACHE_OPTIONS, 'CacheService');
     super(new CacheEngine(backend, resolveCacheOptions(options, 'CacheService')), '', []);
   }

@@ -8,9 +8,10 @@ const METHODS = ['get', 'getMany', 'set', 'replace', 'delete', 'clear', 'open', 
  * come from a package that has its own copy of this one.)
  *
  * @param place where it was given, for the message
+ * @param hint what that place takes, for the message
  * @throws CachekitConfigError
  */
-export function checkBackend(backend: CacheBackend, place: string): void {
+export function checkBackend(backend: CacheBackend, place: string, hint: string): void {
   if (isBackend(backend)) return;
   const given: unknown = backend;
   if (typeof given === 'function') {
@@ -19,10 +20,11 @@ export function checkBackend(backend: CacheBackend, place: string): void {
     );
   }
   const missing = METHODS.filter((method) => typeof backend?.[method] !== 'function');
+  const lack = missing.length === METHODS.length ? '' : `, it lacks ${missing.join(', ')}`;
   throw new CachekitConfigError(
-    `${place}: this is not a cache backend, it lacks ${missing.join(', ')}. ` +
-      'Give an instance such as new InMemoryBackend() or new RedisBackend({ url }), or extend CacheBackend. ' +
-      'Options come second: forRoot(backend, { ttl }).',
+    `${place}: ${given === undefined ? 'undefined' : 'this'} is not a cache backend${lack}. ` +
+      'A backend is an instance such as new InMemoryBackend() or new RedisBackend({ url }), or of a class that ' +
+      `extends CacheBackend. ${hint}`,
   );
 }
 

@@ -41,7 +41,12 @@ export function httpKey(parts: string): EntryKey {
   return `h:${parts.slice(0, READABLE_HTTP_KEY)}~${digest}` as EntryKey;
 }
 
-/** What a person knows the key as: without the letter. */
+/**
+ * What a person knows the key as: without the letter. Of an HTTP key only the route, since parameters and query may
+ * hold what must not stand in a log.
+ */
 export function readable(key: EntryKey): string {
-  return key.slice(2);
+  if (!key.startsWith('h:')) return key.slice(2);
+  const endOfRoute = key.indexOf(',{');
+  return endOfRoute < 0 ? key.slice(2) : `${key.slice(2, endOfRoute)}]`;
 }

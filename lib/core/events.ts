@@ -3,7 +3,7 @@ export type BackendOperation = 'open' | 'close' | 'get' | 'set' | 'replace' | 'd
 
 /**
  * What happened in a cache. `key` is the key as the app gave it: in a namespace, the
- * namespace and a colon before it; for an HTTP answer, the JSON text that it was made of.
+ * namespace and a colon before it; for an HTTP answer, its route as JSON text.
  *
  * - `hit`, `miss`: a read found a fresh entry, or none
  * - `collapsed`: a caller waited for the load of another

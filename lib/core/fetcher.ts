@@ -55,7 +55,7 @@ export class Fetcher {
     return andThen(this.reader.read(key, options.markers), (reading) => {
       const hit = reading.state === 'fresh' ? this.hit<T>(key, reading) : undefined;
       if (hit !== undefined) return hit;
-      return this.joinOrLoad(requestOf(key, load, options), absentOf(reading), askedAt);
+      return this.joinOrLoad(requestOf(key, load, options), absentOf(reading), askedAt, SECOND_FLIGHTS);
     });
   }
 
@@ -71,6 +71,7 @@ export class Fetcher {
     request: LoadRequest<T>,
     seen: Absent | Failed,
     askedAt: number,
+    flightsLeft: number,
   ): Promise<Fetched<T>> {
     const { key, markers } = request;
     // One map for the flights of all types of values: whoever asks for a key knows what lies under it.
@@ -81,13 +82,25 @@ export class Fetcher {
       this.report({ type: 'collapsed', key: readable(key) });
       const loaded = await waitWithTimeout(running.result, readable(key), request.options.loadTimeoutMs);
       const shared = this.deliver(key, loaded, { collapsed: true });
-      return shared ?? this.loadAlone(request);
+      return shared ?? this.fetchAgain(request, flightsLeft);
     }
     this.report({ type: 'miss', key: readable(key) });
     const flight = flights.start(key, markers, sight, (self) => this.loader.run(request, seen, self));
     const loaded = await flight.result;
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
     return this.deliver(key, loaded, { collapsed: false }) ?? this.loadAlone(request);
+  }
+
+  /**
+   * What the load brought belongs to the caller whose load it was. Those who waited share another one, since not every
+   * load of the key need be so; if that one is too, each goes its own way.
+   */
+  private async fetchAgain<T>(request: LoadRequest<T>, flightsLeft: number): Promise<Fetched<T>> {
+    if (flightsLeft === 0) return this.loadAlone(request);
+    const askedAt = this.flights.now();
+    const reading = await this.reader.read(request.key, request.markers);
+    const hit = reading.state === 'fresh' ? this.hit<T>(request.key, reading) : undefined;
+    return hit ?? this.joinOrLoad(request, absentOf(reading), askedAt, flightsLeft - 1);
   }
 
   /** Loads for this caller only, and stores nothing. */
@@ -121,6 +134,9 @@ export class Fetcher {
     return { value, hit: false, stored: loaded.stored, collapsed, ttlMs };
   }
 }
+
+/** How many more loads a caller waits for after one whose value could not be shared. */
+const SECOND_FLIGHTS = 1;
 
 const NOT_CACHED = { hit: false, stored: false, collapsed: false, ttlMs: 0 } as const;
 

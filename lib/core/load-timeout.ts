@@ -1,7 +1,7 @@
 import type { Awaitable } from '../backends/cache-backend.js';
 import { LoadTimeoutError } from './errors.js';
 
-/** Makes a value that is not in the cache. The signal aborts when nobody waits for the value any more. */
+/** Makes a value that is not in the cache. The signal aborts when its `loadTimeout` is over. */
 export type Load<T> = (signal: AbortSignal) => Awaitable<T>;
 
 /**

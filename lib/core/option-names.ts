@@ -10,11 +10,9 @@ export function checkOptionNames(options: object | null, names: readonly string[
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new CachekitConfigError(`${place}: the options must be an object.`);
   }
-  // Own keys, enumerable or not: a decorator written without its parentheses is called with a prototype.
-  for (const name of Reflect.ownKeys(options)) {
-    if (typeof name === 'string' && names.includes(name)) continue;
-    throw new CachekitConfigError(
-      `${place}: unknown option "${String(name)}". The options are ${names.join(', ')}.`,
-    );
-  }
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new CachekitConfigError(
+    `${place}: unknown option "${unknown}". The options are ${names.join(', ')}.`,
+  );
 }

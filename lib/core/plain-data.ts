@@ -33,20 +33,6 @@ export function isJson(value: unknown): boolean {
 }
 
 /**
- * Whether an instance of a class lies anywhere in a value, one that would come back as a plain object. Dates, maps
- * and the other kinds that survive the serializer don't count.
- */
-export function holdsInstance(value: unknown, seen: Set<object> = new Set()): boolean {
-  if (typeof value !== 'object' || value === null || isLeaf(value) || seen.has(value)) return false;
-  seen.add(value);
-  if (types.isMap(value)) return [...value].flat().some((item) => holdsInstance(item, seen));
-  if (types.isSet(value)) return [...value].some((item) => holdsInstance(item, seen));
-  if (Array.isArray(value)) return value.some((item) => holdsInstance(item, seen));
-  if (!isPlainObject(value)) return true;
-  return Object.values(value).some((item) => holdsInstance(item, seen));
-}
-
-/**
  * A copy in which only data is left: instances of classes as their own properties or what their `toJSON` answers,
  * errors as `PortableError`, functions and symbols among the properties of an object dropped, as JSON does.
  *

@@ -25,6 +25,7 @@ const LONGEST_MS = 100 * 365 * MS_PER_UNIT.d;
 
 /** Only plain decimal digits: `Number` would also take '0x10s', '1e3s' and ' 5s'. */
 const WITH_UNIT = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+const WITHOUT_UNIT = /^\d+(?:\.\d+)?$/;
 
 /**
  * Turns a ttl into milliseconds: 0, a whole number of at least 1, or `Infinity` (also for more than 100 years).
@@ -38,7 +39,7 @@ export function toMilliseconds(ttl: Ttl, place: string): number {
   if (!(ms >= 0)) {
     throw new RangeError(
       `${place}: ttl ${describe(ttl)} is not a length of time. Use a number of seconds (0 does not store, ` +
-        "Infinity never expires) or a string with a unit, such as '250ms', '30s', '5m', '1h' or '7d'.",
+        `Infinity never expires) or a string with a unit, such as '250ms', '30s', '5m', '1h' or '7d'.${unitHint(ttl)}`,
     );
   }
   if (typeof ttl === 'number' && ttl >= SUSPICIOUS_SECONDS && ms <= LONGEST_MS) {
@@ -56,6 +57,12 @@ function parse(text: string): number {
   const match = WITH_UNIT.exec(text);
   if (!match) return Number.NaN;
   return Number(match[1]) * MS_PER_UNIT[match[2] as Unit];
+}
+
+/** What to write for the text of a number, as environment variables bring it. */
+function unitHint(ttl: unknown): string {
+  if (typeof ttl !== 'string' || !WITHOUT_UNIT.test(ttl)) return '';
+  return ` '${ttl}' has no unit: write '${ttl}s', or the number ${ttl}.`;
 }
 
 function describe(ttl: unknown): string {

@@ -1,4 +1,5 @@
 import type { ModuleRef } from '@nestjs/core';
+import { CacheEngine } from '../core/cache-engine.js';
 import { CacheService } from '../core/cache.service.js';
 import { CachekitConfigError } from '../core/errors.js';
 import { getCacheToken } from '../core/tokens.js';
@@ -10,7 +11,8 @@ import { getHttpOptionsToken, resolveHttpOptions, type ResolvedHttpOptions } fro
  */
 export function findCache(moduleRef: ModuleRef, name: string | undefined): CacheService | undefined {
   const provided = providedAs(moduleRef, name);
-  return provided instanceof CacheService ? provided : undefined;
+  // A test's stand-in may be of the class and yet have nothing inside.
+  return provided instanceof CacheService && provided.engine instanceof CacheEngine ? provided : undefined;
 }
 
 /** Whether an app has a cache of that name, or something that stands for it. */

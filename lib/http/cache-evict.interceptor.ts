@@ -14,11 +14,14 @@ import { findCache } from './app-caches.js';
 import { callOf } from './call.js';
 import { tagsOf } from './cached-options.js';
 import { evictionsOf } from './decorator-metadata.js';
-import type { ResolvedEviction } from './eviction-options.js';
+import type { ResolvedEviction } from './cache-evict-options.js';
 import { NEST_METADATA } from './nest-metadata.js';
 import { HttpExchange } from './http-exchange.js';
 
 const FIRST_ERROR_STATUS = 400;
+
+/** The requests that an outer interceptor of this kind has taken on; its own on the handler then passes. */
+const takenOn = new WeakSet<ExecutionContext>();
 
 /** Evicts by tags after a handler succeeded. `@CacheEvict` brings it to its handler. */
 @Injectable()
@@ -29,8 +32,10 @@ export class CacheEvictInterceptor implements NestInterceptor {
   ) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    if (takenOn.has(context)) return next.handle();
     const evictions = this.evictionsIn(context);
     if (evictions.length === 0) return next.handle();
+    takenOn.add(context);
     // Waited for here, not in the chain that Nest tears down when the client goes away: the data has changed then too.
     const value: unknown = await lastValueFrom(next.handle());
     const exchange = new HttpExchange(context, this.host.httpAdapter);
@@ -42,8 +47,11 @@ export class CacheEvictInterceptor implements NestInterceptor {
   /** The evictions of a handler, with the caches that the app has. An event stream has no moment to evict at. */
   private evictionsIn(context: ExecutionContext): readonly (readonly [ResolvedEviction, CacheService])[] {
     const handler = context.getHandler();
-    if (context.getType() !== 'http' || Reflect.hasMetadata(NEST_METADATA.sse, handler)) return [];
-    return evictionsOf(handler).flatMap((eviction) => {
+    const evictions = evictionsOf(handler);
+    // Placed in a global list, this is asked for every route of the app.
+    if (evictions.length === 0 || context.getType() !== 'http') return [];
+    if (Reflect.hasMetadata(NEST_METADATA.sse, handler)) return [];
+    return evictions.flatMap((eviction) => {
       const cache = findCache(this.moduleRef, eviction.cache);
       return cache === undefined ? [] : [[eviction, cache] as const];
     });
@@ -62,7 +70,7 @@ async function evict(
       place,
     );
   } catch (cause) {
-    const message = `${place}: the eviction failed, so stale answers may be served until they expire. ${messageOf(cause)}`;
+    const message = `${place}: the eviction failed; it is made up for when the backend is back. Until then other processes may answer what is stale. ${messageOf(cause)}`;
     engine.report({ type: 'error', operation: 'evict', error: new CachekitError(message, { cause }) });
   }
 }

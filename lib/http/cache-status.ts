@@ -22,6 +22,7 @@ export function fetchedStatus({ hit, collapsed, stored, ttlMs }: Fetched<unknown
   return stored ? 'fwd=uri-miss; stored' : 'fwd=uri-miss';
 }
 
+/** The value for a request that went past the cache. */
 export function bypassStatus(detail: BypassDetail): string {
   return `fwd=bypass; detail=${detail}`;
 }

@@ -5,6 +5,7 @@ import { toMilliseconds, type Ttl } from '../core/ttl.js';
 import type { Call, Callback } from './call.js';
 import { checkHeaderNames } from './header-name.js';
 import { type CacheScope, checkScope } from './http-options.js';
+import { syncAnswer } from './sync-answer.js';
 
 /** The tags of a call: a fixed list, or a function of the call. At most 64. */
 export type TagsOf = readonly string[] | ((call: Call) => readonly string[]);
@@ -123,12 +124,12 @@ export function checkCacheName(cache: string | undefined, place: string): string
 
 /** The tags of one call, unchecked. @throws what the callback throws */
 export function tagsOf(tags: TagsOf, call: () => Call): readonly string[] {
-  return typeof tags === 'function' ? tags(call()) : tags;
+  return typeof tags === 'function' ? syncAnswer(tags(call()), 'tags') : tags;
 }
 
 /** @throws TypeError for what is not a text or a list of texts; or what the callback throws */
 export function keyOf(key: NonNullable<CachedOptions['key']>, call: () => Call): OwnKey {
-  const text: unknown = typeof key === 'function' ? key(call()) : key;
+  const text: unknown = typeof key === 'function' ? syncAnswer(key(call()), 'key') : key;
   if (isKey(text)) return text;
   throw new TypeError('key must answer a text, or an array of texts');
 }

@@ -3,7 +3,7 @@ import { CachekitConfigError } from '../core/errors.js';
 import type { Ttl } from '../core/ttl.js';
 import { CachedInterceptor } from './cached.interceptor.js';
 import { type CachedOptions, resolveCachedOptions } from './cached-options.js';
-import { decoratedMethod } from './decorated-method.js';
+import { checkParentheses, decoratedMethod } from './decorated-method.js';
 import { cachedOptionsOf, evictionsOf, setCachedOptions } from './decorator-metadata.js';
 
 /**
@@ -14,9 +14,10 @@ import { cachedOptionsOf, evictionsOf, setCachedOptions } from './decorator-meta
  *
  * @param options a ttl, or options. Default: the cache's ttl. `0` does not cache
  * @throws RangeError for an impossible ttl
- * @throws CachekitConfigError for an unknown or wrong option, and on anything but a method
+ * @throws CachekitConfigError for an unknown or wrong option, without parentheses, and on anything but a method
  */
 export function Cached(options: Ttl | CachedOptions = {}): MethodDecorator {
+  checkParentheses('@Cached', arguments, '@Cached()');
   return (target, name, descriptor) => {
     const { method, place } = decoratedMethod('@Cached', target, name, descriptor);
     if (cachedOptionsOf(method) !== undefined)

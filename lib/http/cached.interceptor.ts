@@ -89,7 +89,7 @@ export class CachedInterceptor implements NestInterceptor {
       warnOfHandler(plan.options.place, 'an answer was not stored, since the cache failed', error);
       return { value: run.ownAnswer.value, hit: false, stored: false, collapsed: false, ttlMs: 0 };
     } finally {
-      if (run.isUnshareable) this.plans.rememberUnshareable(key, plan);
+      if (run.isUnshareable) this.plans.rememberUnshareable(key);
     }
   }
 }

@@ -14,7 +14,7 @@ export function canonicalJson(value: unknown, depth = 0): string {
   if (depth > DEEPEST) throw new TypeError('it is nested too deeply');
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return JSON.stringify(value);
   if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
-  if (Array.isArray(value))
+  if (isPlainArray(value))
     return `[${Array.from(value, (item) => canonicalJson(item, depth + 1)).join(',')}]`;
   if (!isPlainRecord(value)) throw new TypeError(`it holds ${describe(value)}, which is not plain JSON`);
   const members = Object.keys(value)
@@ -24,8 +24,19 @@ export function canonicalJson(value: unknown, depth = 0): string {
   return `{${members.join(',')}}`;
 }
 
+/** An array that holds its items and nothing else, and is of no class that may keep more. */
+function isPlainArray(value: unknown): value is readonly unknown[] {
+  if (!Array.isArray(value) || types.isProxy(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const isOfArray =
+    typeof prototype === 'object' &&
+    prototype !== null &&
+    isObjectPrototype(Object.getPrototypeOf(prototype));
+  return isOfArray && Reflect.ownKeys(value).length === value.length + 1;
+}
+
 /** A plain object all of whose own properties are seen by `Object.keys`. */
-function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || types.isProxy(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return (
@@ -36,6 +47,7 @@ function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown
 
 /** Also that of another realm, such as the one a Jest test runs in. */
 function isObjectPrototype(prototype: unknown): boolean {
+  if (typeof prototype !== 'object' || prototype === null) return false;
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
 }
 

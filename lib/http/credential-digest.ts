@@ -2,6 +2,15 @@ import { createHash, createHmac } from 'node:crypto';
 
 const BEARER = /^bearer +\S+$/i;
 
+/** Headers that name who a proxy has let through. They are no proof, so their digest gives nothing away to try. */
+export const NAMING_HEADERS: readonly string[] = [
+  'x-user-id',
+  'x-tenant-id',
+  'x-forwarded-user',
+  'x-auth-request-user',
+  'remote-user',
+];
+
 /**
  * What stands in a key for a text that must not be read there.
  *
@@ -14,14 +23,18 @@ export function digest(text: string, secret: string | undefined): string {
 
 /**
  * What stands in a key for the value of a header that is a credential; `undefined` if it can't stand there: it is
- * empty or given several times, or there is no secret and it is not a bearer token. (A password could be guessed from
- * its plain SHA-256.)
+ * empty or given several times, or there is no secret and it may hold a password. (That could be guessed from its plain
+ * SHA-256; a bearer token can't.)
+ *
+ * @param name of the header, in lower case
  */
 export function digestCredential(
+  name: string,
   value: string | readonly string[] | undefined,
   secret: string | undefined,
 ): string | undefined {
   if (typeof value !== 'string' || value.trim() === '') return undefined;
-  if (secret === undefined && !BEARER.test(value)) return undefined;
+  const needsSecret = !NAMING_HEADERS.includes(name) && !BEARER.test(value);
+  if (needsSecret && secret === undefined) return undefined;
   return digest(value, secret);
 }

@@ -1,6 +1,5 @@
 import type { Type } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
-import { methodsOf } from './handler-inputs.js';
 
 /** A method of a class that Nest knows. */
 export interface KnownMethod {
@@ -32,4 +31,23 @@ function classesIn(wrappers: ReadonlyMap<unknown, { readonly metatype: unknown }
 
 function methodsOfAll(types: ReadonlySet<Type>): readonly KnownMethod[] {
   return [...types].flatMap((type) => [...methodsOf(type).values()].map((method) => ({ type, method })));
+}
+
+/** The methods of a class, with those that it inherits and does not override. */
+export function methodsOf(type: Type): ReadonlyMap<string, object> {
+  const methods = new Map<string, object>();
+  const overridden = new Set<string>();
+  for (
+    let prototype: unknown = type.prototype;
+    typeof prototype === 'object' && prototype !== null && prototype !== Object.prototype;
+    prototype = Object.getPrototypeOf(prototype)
+  ) {
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      const value: unknown = descriptor.value;
+      if (typeof value === 'function' && name !== 'constructor' && !overridden.has(name))
+        methods.set(name, value);
+      overridden.add(name);
+    }
+  }
+  return methods;
 }

@@ -25,3 +25,24 @@ export function decoratedMethod(
   if (typeof value === 'function') return { method: value, place };
   throw new CachekitConfigError(`${place}: it works on methods, not on properties or accessors.`);
 }
+
+/**
+ * Checks that a decorator was written with its parentheses. Without them it is called with what it stands on: a class,
+ * a method (both functions), or a prototype and the name of a member.
+ *
+ * @param name of the decorator: `@Cached`
+ * @param given all its arguments
+ * @param example how it is written: `@Cached()`
+ * @throws CachekitConfigError
+ */
+export function checkParentheses(name: string, given: ArrayLike<unknown>, example: string): void {
+  const [target, member] = Array.from(given);
+  const isMember = typeof member === 'string' || typeof member === 'symbol';
+  if (typeof target === 'function') throw missingParentheses(name, target.name, example);
+  if (typeof target !== 'object' || target === null || !isMember) return;
+  throw missingParentheses(name, `${target.constructor.name}.${String(member)}`, example);
+}
+
+function missingParentheses(name: string, place: string, example: string): CachekitConfigError {
+  return new CachekitConfigError(`${name} on ${place}: its parentheses are missing, write ${example}.`);
+}

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import type { Type } from '@nestjs/common';
+import { methodsOf } from './decorated-handlers.js';
 import { NEST_METADATA, PARAMETER } from './nest-metadata.js';
 
 /** What a handler takes from a request, as its parameter decorators say. */
@@ -37,7 +38,10 @@ export function readInputs(controller: Type, handler: object): HandlerInputs {
   const headers = new Set<string>();
   const unseen = new Set<string>();
   let takesResponse = false;
-  for (const [name, { data }] of routeArguments(controller, handler)) {
+  const names = methodNames(controller, handler);
+  if (names.length === 0)
+    unseen.add('its parameters, since something put another function in the place of the method');
+  for (const [name, { data }] of routeArguments(controller, names)) {
     const kind = name.includes(NEST_METADATA.customArgument) ? Number.NaN : Number(name.split(':')[0]);
     if (kind === PARAMETER.response || kind === PARAMETER.next) takesResponse = true;
     else if (kind === PARAMETER.headers && typeof data === 'string' && data !== '')
@@ -47,8 +51,8 @@ export function readInputs(controller: Type, handler: object): HandlerInputs {
   return { headers: [...headers], unseen: [...unseen], takesResponse };
 }
 
-function routeArguments(controller: Type, handler: object): [string, RouteArgument][] {
-  return methodNames(controller, handler).flatMap((method) => {
+function routeArguments(controller: Type, methods: readonly string[]): [string, RouteArgument][] {
+  return methods.flatMap((method) => {
     const metadata: unknown = Reflect.getMetadata(NEST_METADATA.routeArguments, controller, method);
     return Object.entries((metadata ?? {}) as Readonly<Record<string, RouteArgument>>);
   });
@@ -59,23 +63,4 @@ function methodNames(controller: Type, handler: object): string[] {
   const names: string[] = [];
   for (const [name, method] of methodsOf(controller)) if (method === handler) names.push(name);
   return names;
-}
-
-/** The methods of a class, with those that it inherits and does not override. */
-export function methodsOf(type: Type): ReadonlyMap<string, object> {
-  const methods = new Map<string, object>();
-  const overridden = new Set<string>();
-  for (
-    let prototype: unknown = type.prototype;
-    typeof prototype === 'object' && prototype !== null && prototype !== Object.prototype;
-    prototype = Object.getPrototypeOf(prototype)
-  ) {
-    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-      const value: unknown = descriptor.value;
-      if (typeof value === 'function' && name !== 'constructor' && !overridden.has(name))
-        methods.set(name, value);
-      overridden.add(name);
-    }
-  }
-  return methods;
 }

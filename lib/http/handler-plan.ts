@@ -8,7 +8,7 @@ import { findCache, findHttpOptions, hasCache, missingCache, whyNoCache } from '
 import type { ResolvedCachedOptions } from './cached-options.js';
 import { type HandlerInputs, readInputs } from './handler-inputs.js';
 import { type CacheScope, missingIdentify, type ResolvedHttpOptions } from './http-options.js';
-import { interceptorsOf, isOf, nameOf } from './interceptor-order.js';
+import { interceptorsOf, isClassSerializer, isOf, listOf, nameOf } from './interceptor-order.js';
 import { headersCoveredByKey } from './key-coverage.js';
 import { NEST_METADATA } from './nest-metadata.js';
 import { warnOfHandler } from './warn-of-handler.js';
@@ -90,6 +90,7 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
   const inputs = readInputs(controller, handler);
   const idle = idlePlanOf(cached, http, inputs);
   if (idle !== undefined) return idle;
+  warnOfMovedInside(cached);
   const scope = options.scope ?? http.scope;
   const vary = [...new Set([...options.vary, ...inputs.headers])];
   const versioning = app.config.getVersioning();
@@ -164,7 +165,10 @@ function howItAnswersItself(handler: object, { takesResponse }: HandlerInputs): 
   const isEventStream = Reflect.hasMetadata(NEST_METADATA.sse, handler);
   if (isEventStream) return 'an event stream (@Sse) has no end to store';
   if (!takesResponse) return undefined;
-  return 'with @Res() or @Next() it may answer by itself. Take them out and return the value';
+  return (
+    'with @Res() or @Next() it may answer by itself (also with passthrough: headers it sets would be missing on a ' +
+    'hit). Take them out and return the value'
+  );
 }
 
 function undeclaredInputs(
@@ -190,6 +194,25 @@ function namesOutside({ app, controller, handler }: CachedHandler): readonly str
   const first = all.findIndex((interceptor) => isOf(interceptor, app.cacheInterceptor));
   // Where the cache is in no list, nobody knows what lies outside.
   return all.slice(0, first < 0 ? all.length : first).map(nameOf);
+}
+
+/**
+ * Placed outside a serializer, the cache lies outside what comes after that too. The author may not know: an interceptor
+ * of the controller that answers each user in its own way was outside before somebody added the serializer.
+ */
+function warnOfMovedInside({ app, controller, handler, options }: CachedHandler): void {
+  const all = interceptorsOf(app.config, controller, handler);
+  const first = all.findIndex((interceptor) => isOf(interceptor, app.cacheInterceptor));
+  const others = all
+    .slice(first + 1, all.length - listOf(handler).length)
+    .filter((interceptor) => !isClassSerializer(interceptor) && !isOf(interceptor, app.cacheInterceptor))
+    .map(nameOf);
+  if (first < 0 || others.length === 0) return;
+  warnOnce(
+    `inside: ${others.join()}`,
+    `${options.place}: ${others.join(', ')} lies inside the cache, which lies outside the class serializer, so it runs ` +
+      'on a miss only. What it reads of a request must stand in the key: name it in vary, key or identify.',
+  );
 }
 
 function methodOf(handler: object): RequestMethod | undefined {

@@ -4,20 +4,21 @@ import { LRUCache } from 'lru-cache';
 import type { EntryKey } from '../core/entry-key.js';
 import type { ResolvedCachedOptions } from './cached-options.js';
 import { cachedOptionsOf } from './decorator-metadata.js';
-import { type AppParts, type CachingPlan, type HandlerPlan, makePlan } from './handler-plan.js';
+import { type AppParts, type HandlerPlan, makePlan } from './handler-plan.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
 /** Of all handlers of an app. A key that is forgotten costs those who ask for it next a wait in vain. */
 const MOST_UNSHAREABLE_KEYS = 1_000;
 /** Also for answers that would be kept for ever. */
-const LONGEST_MEMORY_MS = 3_600_000;
+/** Long enough that nobody waits behind a stream; short, since one odd request must not spoil a key for others. */
+const MEMORY_MS = 5_000;
 
 const plansByApp = new WeakMap<ModulesContainer, HandlerPlans>();
 
 /** What one app knows of its cached handlers. A handler that two apps have in common has a plan in each. */
 export class HandlerPlans {
-  private readonly plans = new WeakMap<object, Map<Type, HandlerPlan>>();
-  private readonly unshareable = new LRUCache<EntryKey, true>({ max: MOST_UNSHAREABLE_KEYS });
+  private readonly plans = new WeakMap<object, Map<Type, HandlerPlan | undefined>>();
+  private readonly unshareable = new LRUCache<EntryKey, true>({ max: MOST_UNSHAREABLE_KEYS, ttl: MEMORY_MS });
 
   private constructor(private readonly app: AppParts) {}
 
@@ -32,19 +33,19 @@ export class HandlerPlans {
 
   /** The plan of a handler of a controller; `undefined` for one without `@Cached`. */
   planOf(controller: Type, handler: object): HandlerPlan | undefined {
-    const known = this.plans.get(handler)?.get(controller);
-    if (known !== undefined) return known;
+    const known = this.plans.get(handler);
+    // That there is none is remembered too: placed in a global list, this is asked for every route of the app.
+    if (known?.has(controller)) return known.get(controller);
     const options = cachedOptionsOf(handler);
-    if (options === undefined) return undefined;
-    const plan = this.makeSafely(controller, handler, options);
-    const plans = this.plans.get(handler) ?? new Map<Type, HandlerPlan>();
+    const plan = options === undefined ? undefined : this.makeSafely(controller, handler, options);
+    const plans = known ?? new Map<Type, HandlerPlan | undefined>();
     this.plans.set(handler, plans.set(controller, plan));
     return plan;
   }
 
-  /** Nobody shall wait for an answer to this key again: it could not be shared. Forgotten when an entry would be. */
-  rememberUnshareable(key: EntryKey, { ttlMs }: CachingPlan): void {
-    this.unshareable.set(key, true, { ttl: Math.min(ttlMs, LONGEST_MEMORY_MS) });
+  /** For the next few seconds nobody waits for an answer to this key: it could not be shared. */
+  rememberUnshareable(key: EntryKey): void {
+    this.unshareable.set(key, true);
   }
 
   isUnshareable(key: EntryKey): boolean {

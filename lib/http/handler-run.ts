@@ -6,6 +6,7 @@ import type { CachingPlan } from './handler-plan.js';
 import type { HttpExchange, ResponseHead } from './http-exchange.js';
 import { whyNotShareable } from './shareable-value.js';
 import { isStorableStatus, refusalOf } from './storable-response.js';
+import { syncAnswer } from './sync-answer.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
 /** Stands for `undefined` where only one caller may have it: the engine shares an `undefined` among all. */
@@ -14,6 +15,7 @@ const NOTHING: unique symbol = Symbol('nothing');
 /** One run of a handler, and the judgement of what it answered. */
 export class HandlerRun {
   private admission: Admission = 'own';
+  private isExceptional = false;
   private answer: { readonly value: unknown } | undefined;
 
   constructor(
@@ -41,9 +43,9 @@ export class HandlerRun {
     return this.answer;
   }
 
-  /** The handler ran, and its answer can't be shared. */
+  /** The handler ran, and its answer can't be shared; the next one to the same request probably neither. */
   get isUnshareable(): boolean {
-    return this.answer !== undefined && this.admission === 'own';
+    return this.answer !== undefined && this.admission === 'own' && !this.isExceptional;
   }
 
   private judgeSafely(value: unknown, before: ResponseHead): Admission {
@@ -56,7 +58,8 @@ export class HandlerRun {
   }
 
   private judge(value: unknown, before: ResponseHead): Admission {
-    if (this.exchange.isSent) return this.keepBack('it sends the answer itself');
+    // By the handler, or by something outside that lost patience: a timeout says nothing of the next request.
+    if (this.exchange.isSent) return this.passOn();
     if (!isDeepStrictEqual(this.exchange.responseHead, before)) {
       const refusal = refusalOf(this.exchange, this.plan);
       if (refusal?.wanted) return 'own';
@@ -81,13 +84,18 @@ export class HandlerRun {
 
   private isDeclined(value: unknown): boolean {
     try {
-      const declined: unknown = this.plan.options.unless?.(value) ?? false;
+      const declined: unknown = syncAnswer(this.plan.options.unless?.(value) ?? false, 'unless');
       if (typeof declined === 'boolean') return declined;
       this.warn('not stored, since unless did not answer true or false');
     } catch (error) {
       this.warn('not stored, since unless threw', error);
     }
     return true;
+  }
+
+  private passOn(): Admission {
+    this.isExceptional = true;
+    return 'own';
   }
 
   private keepBack(reason: string): Admission {

@@ -8,8 +8,9 @@ import { TLSSocket } from 'node:tls';
 import type { ExecutionContext, HttpServer } from '@nestjs/common';
 
 /**
- * What requests of Express and Fastify have in common. A callback may declare the request type of its platform
- * instead: `identify: (request: RequestWithUser) => request.user?.id`.
+ * What requests of Express and Fastify have in common. A callback may declare a narrower type instead, that of its
+ * platform or one of the app: `identify: (request: RequestWithUser) => request.user?.id` with
+ * `interface RequestWithUser extends HttpRequest { user?: { id: string } }`.
  */
 export interface HttpRequest {
   readonly method: string;

@@ -1,6 +1,7 @@
 import type { Awaitable } from '../backends/cache-backend.js';
 import { CachekitConfigError } from '../core/errors.js';
 import type { Callback } from './call.js';
+import { NAMING_HEADERS } from './credential-digest.js';
 import { checkHeaderNames } from './header-name.js';
 import type { HttpRequest } from './http-exchange.js';
 
@@ -33,9 +34,13 @@ export interface HttpCacheOptions {
   readonly secret?: string;
   /**
    * The request headers that mean "this is somebody". A request with one that the key does not cover is not cached in
-   * scope `auto`. A list given here replaces the default one; `authorization` always counts.
+   * scope `auto`; one named in `vary` is covered. A list given here replaces the default one; `authorization` always
+   * counts.
    *
-   * Default: authorization, cookie, x-api-key, x-auth-token, proxy-authorization.
+   * Default: authorization, proxy-authorization, cookie, x-api-key, api-key, x-auth-token, x-access-token,
+   * x-session-token, x-token; and those by which a proxy says who it let through: x-forwarded-client-cert,
+   * x-ssl-client-cert, cf-access-jwt-assertion, x-amzn-oidc-data, x-goog-iap-jwt-assertion, x-user-id, x-tenant-id,
+   * x-forwarded-user, x-auth-request-user, remote-user.
    */
   readonly credentials?: readonly string[];
 }
@@ -58,7 +63,23 @@ export interface ResolvedHttpOptions {
 }
 
 const SCOPES: readonly unknown[] = ['auto', 'public', 'private'] satisfies CacheScope[];
-const DEFAULT_CREDENTIALS = ['cookie', 'x-api-key', 'x-auth-token', 'proxy-authorization'];
+/** By what a client, or a proxy for it, commonly says or proves who it is. */
+const PROVING_HEADERS = [
+  'cookie',
+  'x-api-key',
+  'api-key',
+  'x-auth-token',
+  'x-access-token',
+  'x-session-token',
+  'x-token',
+  'proxy-authorization',
+  'x-forwarded-client-cert',
+  'x-ssl-client-cert',
+  'cf-access-jwt-assertion',
+  'x-amzn-oidc-data',
+  'x-goog-iap-jwt-assertion',
+];
+const DEFAULT_CREDENTIALS = [...PROVING_HEADERS, ...NAMING_HEADERS];
 const SHORTEST_SECRET = 16;
 
 /**
@@ -105,6 +126,7 @@ export function checkScope(scope: unknown, place: string): void {
 export function missingIdentify(place: string): CachekitConfigError {
   return new CachekitConfigError(
     `${place}: scope 'private' needs to know who makes a request. Give CachekitModule.forRoot the option identify, ` +
-      'such as identify: (request) => request.user?.id',
+      'such as identify: (request: RequestWithUser) => request.user?.id, with ' +
+      'interface RequestWithUser extends HttpRequest { user?: { id: string } }',
   );
 }

@@ -1,6 +1,6 @@
 import type { BypassDetail } from './cache-status.js';
 import { canonicalJson } from './canonical-json.js';
-import { digest, digestCredential } from './credential-digest.js';
+import { digest, digestCredential, NAMING_HEADERS } from './credential-digest.js';
 import type { CachingPlan } from './handler-plan.js';
 import type { HttpExchange } from './http-exchange.js';
 import type { ResolvedHttpOptions } from './http-options.js';
@@ -21,6 +21,25 @@ const ANYBODY: Identity = { known: true, parts: {} };
 
 /** Names of query parameters that hold credentials, without anything but letters. */
 const TOKEN_PARAMETERS: ReadonlySet<string> = new Set(['accesstoken', 'apikey']);
+
+/** Those that often do. They count where they don't stand in the key, with the rest of the query. */
+const OFTEN_TOKENS: ReadonlySet<string> = new Set([
+  'auth',
+  'authtoken',
+  'code',
+  'idtoken',
+  'jwt',
+  'key',
+  'password',
+  'refreshtoken',
+  'secret',
+  'session',
+  'sessionid',
+  'sid',
+  'sig',
+  'signature',
+  'token',
+]);
 
 /** Who makes a request, in the scope of a handler. */
 export async function identityOf(exchange: HttpExchange, plan: CachingPlan): Promise<Identity> {
@@ -49,13 +68,13 @@ async function identityByApp(exchange: HttpExchange, http: ResolvedHttpOptions):
  * The default. Whatever says who makes the request is either in the key as a digest, or keeps the request away from the
  * cache: what remains is shared by requests that say nothing of the kind.
  */
-function identityByCredentials(exchange: HttpExchange, { http, vary }: CachingPlan): Identity {
+function identityByCredentials(exchange: HttpExchange, { http, vary, options }: CachingPlan): Identity {
   const parts: Record<string, string> = {};
   const authorization = exchange.header('authorization');
   if (authorization !== undefined) {
     const digested = exchange.repeatsHeader('authorization')
       ? undefined
-      : digestCredential(authorization, http.secret);
+      : digestCredential('authorization', authorization, http.secret);
     if (digested === undefined) return unknown(`it carries an Authorization that ${AUTHORIZATION_RULE}`);
     parts['authorization'] = digested;
   }
@@ -69,9 +88,12 @@ function identityByCredentials(exchange: HttpExchange, { http, vary }: CachingPl
   const uncovered = [...http.credentials].find(
     (name) => name !== 'authorization' && !vary.includes(name) && exchange.header(name) !== undefined,
   );
-  if (uncovered !== undefined) return unknown(`it carries the header ${uncovered}`);
-  const token = Object.keys(exchange.request.query ?? {}).find(isTokenParameter);
-  if (token !== undefined) return unknown('it carries an access token or an API key in its query');
+  if (uncovered !== undefined) {
+    const remedy = NAMING_HEADERS.includes(uncovered) ? ', which vary could name' : '';
+    return unknown(`it carries the header ${uncovered}${remedy}`);
+  }
+  if (Object.keys(exchange.request.query ?? {}).some((name) => isToken(name, options)))
+    return unknown('it carries an access token or an API key in its query');
   if (exchange.hasClientCertificate) return unknown('it comes with a TLS client certificate');
   return { known: true, parts };
 }
@@ -83,8 +105,10 @@ function unknown(reason: string): Identity {
   return { known: false, detail: 'credentials', reason };
 }
 
-function isTokenParameter(name: string): boolean {
-  return TOKEN_PARAMETERS.has(name.toLowerCase().replaceAll(/[^a-z]/g, ''));
+function isToken(name: string, { key, query }: CachingPlan['options']): boolean {
+  const letters = name.toLowerCase().replaceAll(/[^a-z]/g, '');
+  const standsInKey = key === undefined && (query === undefined || query.includes(name));
+  return TOKEN_PARAMETERS.has(letters) || (!standsInKey && OFTEN_TOKENS.has(letters));
 }
 
 function plainText(value: unknown): string | undefined {

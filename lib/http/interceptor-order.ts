@@ -42,6 +42,14 @@ export function isOf(interceptor: ListedInterceptor, type: Type<NestInterceptor>
   return interceptor === type || (interceptor.prototype as unknown) instanceof type;
 }
 
+/** What a message calls an interceptor: the name of its class, or "an interceptor" where there is none. */
 export function nameOf(interceptor: ListedInterceptor): string {
-  return typeof interceptor === 'function' ? interceptor.name : interceptor.constructor.name;
+  const name = typeof interceptor === 'function' ? interceptor.name : interceptor.constructor.name;
+  return name === '' || name === 'Object' ? 'an interceptor' : name;
+}
+
+/** Gives a class or a method a list of its own, with one more: the one it has may be inherited, and others inherit it. */
+export function insertInto(target: object, index: number, interceptor: Type<NestInterceptor>): void {
+  const list = listOf(target).toSpliced(index, 0, interceptor);
+  Reflect.defineMetadata(NEST_METADATA.interceptors, list, target);
 }

@@ -1,4 +1,3 @@
-import 'reflect-metadata';
 import type { NestInterceptor, Type } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, type ModuleRef, ModulesContainer } from '@nestjs/core';
 import { CachedInterceptor } from './cached.interceptor.js';
@@ -6,13 +5,13 @@ import { controllerMethods } from './decorated-handlers.js';
 import { cachedOptionsOf } from './decorator-metadata.js';
 import {
   globalRequestInterceptors,
+  insertInto,
   interceptorsOf,
   isClassSerializer,
   isOf,
   type ListedInterceptor,
   listOf,
 } from './interceptor-order.js';
-import { NEST_METADATA } from './nest-metadata.js';
 
 /**
  * Puts the cache just outside the first class serializer of every cached handler, in whichever list that stands, so
@@ -31,7 +30,8 @@ export function placeCache(moduleRef: ModuleRef): void {
       const host = moduleRef.get(HttpAdapterHost, { strict: false });
       insertGlobally(config, new CachedInterceptor(moduleRef, modules, config, host));
     } else {
-      insertInto(listOf(type).some(isClassSerializer) ? type : method);
+      const target = listOf(type).some(isClassSerializer) ? type : method;
+      insertInto(target, listOf(target).findIndex(isClassSerializer), CachedInterceptor);
     }
   }
 }
@@ -51,17 +51,6 @@ function insertGlobally(config: ApplicationConfig, cache: NestInterceptor): void
   const interceptors = config.getGlobalInterceptors();
   const serializer = interceptors.findIndex(isClassSerializer);
   interceptors.splice(serializer < 0 ? interceptors.length : serializer, 0, cache);
-}
-
-/** Gives a class or a method a list of its own: the one it has may be inherited, and others inherit it too. */
-function insertInto(target: object): void {
-  const list: readonly ListedInterceptor[] = listOf(target);
-  const serializer = list.findIndex(isClassSerializer);
-  Reflect.defineMetadata(
-    NEST_METADATA.interceptors,
-    list.toSpliced(serializer, 0, CachedInterceptor),
-    target,
-  );
 }
 
 function isCache(interceptor: ListedInterceptor): boolean {

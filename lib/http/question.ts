@@ -8,6 +8,7 @@ import type { HttpExchange } from './http-exchange.js';
 import { type Identity, identityOf } from './identity.js';
 import { requestKey, UnkeyableCredential } from './request-key.js';
 import { refusalOf } from './storable-response.js';
+import { syncAnswer } from './sync-answer.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
 /** What a request asks of the cache; or, in the words of `Cache-Status`, why it goes past. */
@@ -81,7 +82,7 @@ function chosenByCallbacks(
 function isWanted({ options }: CachingPlan, call: () => Call, warn: Warn): true | Question {
   if (options.when === undefined) return true;
   try {
-    const wanted: unknown = options.when(call());
+    const wanted: unknown = syncAnswer(options.when(call()), 'when');
     if (wanted === true) return true;
     if (wanted === false) return past('condition');
     warn('a request was not cached, since when did not answer true or false');

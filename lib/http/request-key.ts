@@ -1,7 +1,7 @@
 import { VersioningType } from '@nestjs/common';
 import { type EntryKey, httpKey } from '../core/entry-key.js';
 import type { OwnKey } from './cached-options.js';
-import { canonicalJson } from './canonical-json.js';
+import { canonicalJson, isPlainRecord } from './canonical-json.js';
 import { digestCredential } from './credential-digest.js';
 import type { CachingPlan } from './handler-plan.js';
 import type { HttpExchange } from './http-exchange.js';
@@ -46,13 +46,29 @@ function pathAndQuery(
   { request }: HttpExchange,
   { options }: CachingPlan,
 ): Readonly<Record<string, unknown>> {
-  const query = Object.entries(request.query ?? {});
+  const query = Object.entries(parsedRecord(request.query));
   const counting =
     options.query === undefined ? query : query.filter(([name]) => options.query?.includes(name));
   return {
-    params: Object.fromEntries(Object.entries(request.params ?? {})),
+    params: Object.fromEntries(Object.entries(parsedRecord(request.params))),
     query: Object.fromEntries(counting),
   };
+}
+
+/**
+ * What a parser made of the path or the query, all of whose content is in its own properties. Of the instance of a class
+ * (`URLSearchParams`) nobody knows where it keeps what it holds: every query would look the same.
+ *
+ * @throws TypeError for anything but a plain object; some parsers make theirs of an empty prototype of their own
+ */
+function parsedRecord(record: unknown): Readonly<Record<string, unknown>> {
+  if (record === undefined || record === null) return {};
+  const prototype: unknown = typeof record === 'object' ? Object.getPrototypeOf(record) : record;
+  const isEmptyPrototype =
+    typeof prototype === 'object' && prototype !== null && Reflect.ownKeys(prototype).length === 0;
+  if (isPlainRecord(isEmptyPrototype ? { ...record } : record))
+    return record as Readonly<Record<string, unknown>>;
+  throw new TypeError('its query or its parameters are not a plain object');
 }
 
 /** The version of the API that the request asks for, where it isn't part of the path. */
@@ -74,7 +90,7 @@ function varyingValue(name: string, exchange: HttpExchange, { http }: CachingPla
   const value = exchange.header(name);
   if (value === undefined) return null;
   if (!http.credentials.has(name)) return value;
-  const digested = exchange.repeatsHeader(name) ? undefined : digestCredential(value, http.secret);
+  const digested = exchange.repeatsHeader(name) ? undefined : digestCredential(name, value, http.secret);
   if (digested === undefined) throw new UnkeyableCredential(name);
   return { digest: digested };
 }

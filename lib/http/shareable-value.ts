@@ -1,7 +1,9 @@
 import { Stream } from 'node:stream';
+import { types } from 'node:util';
 import { StreamableFile } from '@nestjs/common';
-import { holdsInstance, isJson } from '../core/plain-data.js';
+import { isJson } from '../core/plain-data.js';
 import type { CacheSerializer } from '../core/serializer.js';
+import { isPlainAnswer } from './plain-answer.js';
 import { jsonTextOf } from './json-text.js';
 import type { CachingPlan } from './handler-plan.js';
 import type { HttpExchange } from './http-exchange.js';
@@ -18,20 +20,23 @@ export function whyNotShareable(
 ): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   if (isStream(value) || Object.values(value).some(isStream)) return 'it answers with a stream';
-  if (value instanceof Error) return 'it answers with an Error';
-  if (isJson(value)) return undefined;
-  if (!holdsInstance(value))
-    return isWritable(value, exchange) ? undefined : 'JSON can not be made of its answer';
-  if (plan.rendersTemplate) return 'its template gets instances of classes. Return plain objects';
+  if (types.isNativeError(value)) return 'it answers with an Error';
+  if (isPlainAnswer(value)) {
+    return isJson(value) || isWritable(value, exchange) ? undefined : 'JSON can not be made of its answer';
+  }
+  if (plan.rendersTemplate) return `its template gets ${MORE_THAN_DATA}. Return plain objects`;
   if (plan.outside.length > 0) {
     return (
-      `it answers with instances of classes, and ${plan.outside.join(', ')} outside the cache may change them. ` +
-      'Return plain objects, or put that interceptor inside: its @UseInterceptors on the handler, above @Cached'
+      `it answers with ${MORE_THAN_DATA}, and ${plan.outside.join(', ')} outside the cache may make ` +
+      'something of it. Return plain objects, or put that interceptor inside: its @UseInterceptors on the handler, ' +
+      'above @Cached'
     );
   }
   if (isAnsweredAlike(value, exchange, plan.engine.options.serializer)) return undefined;
-  return 'it answers with instances of classes that the app turns into JSON in a way of its own. Return plain objects';
+  return `it answers with ${MORE_THAN_DATA}, which the app turns into JSON in a way of its own. Return plain objects`;
 }
+
+const MORE_THAN_DATA = 'instances of classes (or objects with methods or hidden properties)';
 
 /** Nest streams these, or the platform does. */
 function isStream(value: unknown): boolean {
@@ -60,6 +65,9 @@ function isAnsweredAlike(value: object, exchange: HttpExchange, serializer: Cach
   try {
     const { codec, payload } = serializer.serialize(value);
     const copy = serializer.deserialize(codec, typeof payload === 'string' ? Buffer.from(payload) : payload);
+    // The platforms look at the kind first: an object is sent as JSON, a text as it is, as HTML perhaps.
+    if (typeof copy !== 'object' || copy === null || Buffer.isBuffer(copy) !== Buffer.isBuffer(value))
+      return false;
     const text = jsonTextOf(value, exchange);
     return text !== undefined && text === jsonTextOf(copy, exchange);
   } catch {

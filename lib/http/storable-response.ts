@@ -26,6 +26,7 @@ export function refusalOf(exchange: HttpExchange, plan: CachingPlan): Refusal | 
   return unwanted(`Vary names ${uncovered}, which is not in the key: name it in the option vary`);
 }
 
+/** Whether answers with this status are stored. */
 export function isStorableStatus(status: number): boolean {
   return STORABLE_STATUS.has(status);
 }

@@ -177,6 +177,19 @@ describe('A CacheService', () => {
     expect(await cache.get('key')).toBe(1);
   });
 
+  it('takes the tags to invalidate one by one', async () => {
+    await expect(cache.invalidateTags(['a', 'b'] as never)).rejects.toThrow(TypeError);
+    await expect(cache.invalidateTags(['a', 'b'] as never)).rejects.toThrow(
+      /one by one.*invalidateTags\(\.\.\.tags\)/,
+    );
+  });
+
+  it('refuses what is not a backend', () => {
+    expect(() => new CacheService({ ttl: 5 } as never)).toThrow(
+      /^CacheService: this is not a cache backend.*new CacheService\(backend, \{ ttl \}\)/,
+    );
+  });
+
   it('refuses undefined as a value, with the way out', async () => {
     await expect(cache.set('key', undefined)).rejects.toThrow(/Use null, or delete the key/);
     await expect(cache.setMany([['key', undefined]])).rejects.toThrow(TypeError);

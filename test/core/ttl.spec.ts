@@ -65,6 +65,12 @@ describe('A ttl', () => {
     expect(await cache.get(key)).toBe('before');
   });
 
+  it.each(['300', '0.5'])('of %j is refused with what to write instead', async (text) => {
+    await expect(cache.set('key', 1, text as Ttl)).rejects.toThrow(
+      `'${text}' has no unit: write '${text}s', or the number ${text}.`,
+    );
+  });
+
   it('is checked by the type system', () => {
     // @ts-expect-error a unit that does not exist
     const wrong: Ttl = '5x';

@@ -1,5 +1,5 @@
 import { Controller, Get, Headers } from '@nestjs/common';
-import { Cached } from 'nestjs-cachekit';
+import { Cached, CachekitModule } from 'nestjs-cachekit';
 import { describe, expect, it } from 'vitest';
 import { PLATFORMS, serve } from './serve.js';
 import { serveWhoami } from './whoami.js';
@@ -51,6 +51,14 @@ describe.each(PLATFORMS)('On %s', (platform) => {
     ['an API key in odd case', { 'X-API-Key': '1' }],
     ['an auth token', { 'x-auth-token': '1' }],
     ['proxy credentials', { 'proxy-authorization': 'Bearer 1' }],
+    ['the id of a user', { 'x-user-id': '1' }],
+    ['the id of a tenant', { 'X-Tenant-Id': '1' }],
+    ['a user whom a proxy has let through', { 'x-forwarded-user': 'bob' }],
+    ['a certificate that a proxy has checked', { 'x-forwarded-client-cert': 'bob' }],
+    ['an assertion of an identity-aware proxy', { 'cf-access-jwt-assertion': 'bob' }],
+    ['an access token in a header of its own', { 'x-access-token': 'bob' }],
+    ['a user whom nginx has let through', { 'x-auth-request-user': 'bob' }],
+    ['a remote user', { 'remote-user': 'bob' }],
     ['a password', { authorization: basic('bob') }],
     ['an empty Authorization', { authorization: '' }],
     ['an Authorization of blanks', { authorization: ' ' }],
@@ -261,6 +269,39 @@ describe.each(PLATFORMS)('On %s', (platform) => {
     expect((await server.get('/whoami', { 'x-api-key': 'key-of-bob' })).cache).toMatch(HIT);
     expect((await server.get('/whoami', { 'x-api-key': '' })).cache).toBe(CREDENTIALS);
     expect(keys.join()).not.toContain('key-of-bob');
+  });
+
+  it.each([
+    ['vary', 'whoami'],
+    ['@Headers()', 'taken'],
+  ])('tenants that %s names are cached apart, without a secret', async (_what, path) => {
+    const keys: string[] = [];
+    @Controller()
+    class TenantController {
+      @Get('whoami')
+      @Cached({ vary: ['X-Tenant-Id'] })
+      whoami(): unknown {
+        return { tenants: keys.length };
+      }
+      @Get('taken')
+      @Cached()
+      taken(@Headers('x-tenant-id') tenant: string): unknown {
+        return { tenant };
+      }
+    }
+    const onEvent = (event: { type: string; key?: string }): unknown => keys.push(event.key ?? '');
+    const server = await serve(platform, {
+      controllers: [TenantController],
+      caches: [CachekitModule.forRoot(undefined, { onEvent })],
+    });
+    const first = await server.get(`/${path}`, { 'x-tenant-id': 'first-tenant' });
+    const other = await server.get(`/${path}`, { 'x-tenant-id': 'other-tenant' });
+    const again = await server.get(`/${path}`, { 'x-tenant-id': 'first-tenant' });
+    expect([first.cache, other.cache]).toEqual([STORED, STORED]);
+    expect(again.cache).toMatch(HIT);
+    expect(again.body).toBe(first.body);
+    expect(keys.join()).not.toContain('first-tenant');
+    expect((await server.get(`/${path}`, { 'x-tenant-id': '' })).cache).toBe(CREDENTIALS);
   });
 
   it('an API key in vary goes past the cache without a secret', async () => {

@@ -7,6 +7,7 @@ import {
   CachekitConfigError,
   CachekitModule,
   type CachekitOptions,
+  type HttpRequest,
 } from 'nestjs-cachekit';
 import { describe, expect, it } from 'vitest';
 import { PLATFORMS, serve } from './serve.js';
@@ -77,12 +78,27 @@ describe('@Cached is checked when its class is defined:', () => {
     expect(() => decorator(CatsController.prototype, 'name', { get: () => 1 })).toThrow(/not on properties/);
   });
 
-  it('a decorator without its parentheses is refused', () => {
+  it.each([
+    ['@Cached', Cached, '@Cached()'],
+    ['@CacheEvict', CacheEvict, "@CacheEvict({ tags: ['...'] })"],
+  ])('%s without its parentheses is refused', (name, factory, example) => {
+    // Whatever decorators the compiler makes of it.
+    const bare = factory as unknown as (...given: unknown[]) => unknown;
+    const missing = 'its parentheses are missing, write';
     class CatsController {}
-    const bare = Cached as unknown as (target: object) => MethodDecorator;
-    expect(() =>
-      bare(CatsController.prototype)(CatsController.prototype, 'find', { value: () => 1 }),
-    ).toThrow(CachekitConfigError);
+    const decorate = (): unknown => {
+      class DogsController {
+        @(bare as MethodDecorator)
+        find(): void {}
+      }
+      return DogsController;
+    };
+    const find = (): void => undefined;
+    expect(decorate).toThrow(CachekitConfigError);
+    expect(decorate).toThrow(`${name} on DogsController.find: ${missing} ${example}.`);
+    expect(() => bare(find, { kind: 'method', name: 'find' })).toThrow(`${name} on find: ${missing}`);
+    expect(() => bare(CatsController)).toThrow(`${name} on CatsController: ${missing}`);
+    expect(() => bare(CatsController.prototype, Symbol('field'))).toThrow(missing);
   });
 
   it('two on one method are refused, and one beside @CacheEvict', () => {
@@ -99,12 +115,14 @@ describe('@Cached is checked when its class is defined:', () => {
 
 describe('@CacheEvict is checked when its class is defined:', () => {
   it.each([
-    [{}, /tags must be an array/],
+    [{}, /Give \{ tags: \['\.\.\.'\] \}/],
     [{ tags: [] }, /evict nothing/],
     [{ tags: 'cats' }, /tags must be an array/],
     [{ tags: ['a'], key: 'b' }, /unknown option "key".*The options are tags, cache/],
     [{ tags: ['a'], cache: '' }, /cache must be the name/],
-    [undefined, /options must be an object/],
+    [undefined, /Give \{ tags: \['\.\.\.'\] \}/],
+    [null, /Give \{ tags/],
+    [{ tag: 'a' }, /unknown option "tag"/],
     ['cats', /options must be an object/],
   ])('the options %j are refused', (options, message) => {
     expect(evictWith(options)).toThrow(CachekitConfigError);
@@ -124,6 +142,18 @@ describe('CachekitModule.forRoot checks what it is told of HTTP:', () => {
   ])('the options %j are refused', (options, message) => {
     expect(() => CachekitModule.forRoot(undefined, options as CachekitOptions)).toThrow(CachekitConfigError);
     expect(() => CachekitModule.forRoot(undefined, options as CachekitOptions)).toThrow(message);
+  });
+
+  it('the example in the message about identify is one that compiles', () => {
+    interface RequestWithUser extends HttpRequest {
+      user?: { id: string };
+    }
+    const identify = (request: RequestWithUser): string | undefined => request.user?.id;
+    expect(() => CachekitModule.forRoot(undefined, { scope: 'private', identify })).not.toThrow();
+    expect(() => CachekitModule.forRoot(undefined, { scope: 'private' })).toThrow(
+      'identify: (request: RequestWithUser) => request.user?.id, ' +
+        'with interface RequestWithUser extends HttpRequest { user?: { id: string } }',
+    );
   });
 });
 

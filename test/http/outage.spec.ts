@@ -40,7 +40,10 @@ async function start(platform: (typeof PLATFORMS)[number]): Promise<{ proxy: Fau
 
 /** What takes Redis away, and brings it back. */
 const OUTAGES: Readonly<
-  Record<string, { readonly begin: (proxy: FaultProxy) => unknown; readonly end: (proxy: FaultProxy) => unknown }>
+  Record<
+    string,
+    { readonly begin: (proxy: FaultProxy) => unknown; readonly end: (proxy: FaultProxy) => unknown }
+  >
 > = {
   'is gone': { begin: (proxy) => proxy.takeDown(), end: (proxy) => proxy.bringUp() },
   'is silent': { begin: (proxy) => proxy.stall(), end: (proxy) => proxy.pass() },

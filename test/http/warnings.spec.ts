@@ -73,7 +73,7 @@ describe('An author is warned once,', () => {
     [
       'a handler takes the response',
       takesResponse(),
-      /^@Cached on WarnedResController\.find: not cached.*@Res\(\).*return the value/,
+      /^@Cached on WarnedResController\.find: not cached.*@Res\(\).*also with passthrough.*return the value/,
     ],
     [
       'a handler sends events',
@@ -112,6 +112,20 @@ describe('An author is warned once,', () => {
       expect.stringMatching(
         /WarnedInstanceController\.find: .*Outsider outside the cache.*Return plain objects/,
       ),
+    ]);
+  });
+
+  it('of interceptors outside the cache also when they have no name', async () => {
+    const controller = plain('WarnedAnonymousController', () => [new Instance()]);
+    const configure: AppSetup['configure'] = (app) =>
+      app.useGlobalInterceptors(new (class extends Outsider {})(), {
+        intercept: (_context, next) => next.handle(),
+      });
+    const warnings = await warningsOf({ controllers: [controller], configure }, (server) =>
+      server.get('/find'),
+    );
+    expect(warnings).toEqual([
+      expect.stringContaining('and an interceptor, an interceptor outside the cache'),
     ]);
   });
 

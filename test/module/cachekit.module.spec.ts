@@ -15,6 +15,7 @@ import {
   InMemoryBackend,
   type Ttl,
 } from 'nestjs-cachekit';
+import { RedisBackend } from 'nestjs-cachekit/redis';
 import { describe, expect, it } from 'vitest';
 
 @Injectable()
@@ -119,6 +120,19 @@ describe('CachekitModule.forRoot', () => {
     },
   );
 
+  it.each([[[{}, { name: 'b' }]], [[{ name: 'a' }, { name: 'b' }]]])(
+    'twice with the same backend is a start error: %j',
+    async (options) => {
+      const backend = new InMemoryBackend();
+      const imports = options.map((one) => CachekitModule.forRoot(backend, one));
+      const app = await Test.createTestingModule({ imports }).compile();
+      await expect(app.init()).rejects.toThrow(CachekitConfigError);
+      await expect(app.init()).rejects.toThrow(
+        /the (unnamed cache|cache "a") and the cache "b" have the same backend.*namespace of its own/,
+      );
+    },
+  );
+
   it.each<[string, CachekitOptions, ErrorConstructor | typeof CachekitConfigError, RegExp]>([
     ['ttl', { ttl: '5x' as Ttl }, RangeError, /CachekitModule\.forRoot: ttl "5x".*'30s'/],
     ['ttl', { ttl: -1 }, RangeError, /CachekitModule\.forRoot: ttl -1/],
@@ -132,6 +146,8 @@ describe('CachekitModule.forRoot', () => {
     ['everything', null as never, CachekitConfigError, /options must be an object/],
     ['everything', 5 as never, CachekitConfigError, /options must be an object/],
     ['an unknown option', { tll: 5 } as CachekitOptions, CachekitConfigError, /unknown option "tll".*ttl/],
+    ['an option', { backend: 5 } as CachekitOptions, CachekitConfigError, /unknown option "backend"/],
+    ['an option', { isGlobal: true } as CachekitOptions, CachekitConfigError, /always global.*isGlobal/],
   ])('refuses a wrong %s where it is given: %j', (_name, options, type, message) => {
     const define = (): unknown => CachekitModule.forRoot(new InMemoryBackend(), options);
     expect(define).toThrow(type as ErrorConstructor);
@@ -139,7 +155,7 @@ describe('CachekitModule.forRoot', () => {
   });
 
   it.each([
-    [{}, /not a cache backend, it lacks get, getMany/],
+    [{}, /this is not a cache backend\. A backend is an instance such as/],
     [null, /not a cache backend/],
     ['redis://localhost', /not a cache backend/],
     [new Map(), /not a cache backend, it lacks getMany/],
@@ -167,6 +183,13 @@ describe('CachekitModule.forRoot', () => {
     const imports = [CachekitModule.forRoot(new UnreachableBackend(), { failFast: true })];
     const app = await Test.createTestingModule({ imports }).compile();
     await expect(app.init()).rejects.toThrow('connection refused');
+  });
+
+  it('promises nothing of a backend without which it does not start', async () => {
+    const backend = new RedisBackend({ url: 'redis://127.0.0.1:1' });
+    const imports = [CachekitModule.forRoot(backend, { failFast: true })];
+    const app = await Test.createTestingModule({ imports }).compile();
+    await expect(app.init()).rejects.toThrow(/no connection to 127\.0\.0\.1:1 .* and TLS are right\.$/);
   });
 
   it('starts an app whose backend does not answer, after a moment', async () => {
@@ -228,10 +251,35 @@ describe('CachekitModule.forRootAsync', () => {
     await app.close();
   });
 
-  it('refuses what the factory answers if it is no backend, when the app starts', async () => {
-    const module = CachekitModule.forRootAsync({ useFactory: () => ({ ttl: 5 }) as never });
-    const compiling = Test.createTestingModule({ imports: [module] }).compile();
-    await expect(compiling).rejects.toThrow(/forRootAsync: this is not a cache backend/);
+  it.each([
+    [{ ttl: 5 }, 'this is not a cache backend'],
+    [{ store: 'redis' }, 'this is not a cache backend'],
+    [{ backend: {}, ttl: 5 }, 'this is not a cache backend'],
+    [undefined, 'undefined is not a cache backend'],
+    [InMemoryBackend, 'got the class InMemoryBackend, not an instance'],
+  ])(
+    'refuses what the factory answers if it is no backend, when the app starts: %j',
+    async (made, message) => {
+      const module = CachekitModule.forRootAsync({ useFactory: () => made as never });
+      const compiling = Test.createTestingModule({ imports: [module] }).compile();
+      await expect(compiling).rejects.toThrow(CachekitConfigError);
+      await expect(compiling).rejects.toThrow(`CachekitModule.forRootAsync: ${message}`);
+    },
+  );
+
+  it('says what a factory, or a class, must answer', async () => {
+    @Injectable()
+    class Forgetful {
+      createCachekitOptions(): undefined {}
+    }
+    const ways = { useFactory: () => undefined as never, createCachekitOptions: undefined };
+    for (const [method, useFactory] of Object.entries(ways)) {
+      const options = useFactory === undefined ? { useClass: Forgetful as never } : { useFactory };
+      const imports = [CachekitModule.forRootAsync(options)];
+      await expect(Test.createTestingModule({ imports }).compile()).rejects.toThrow(
+        `${method} must answer a backend, or { backend, ttl, ... }.`,
+      );
+    }
   });
 
   it('refuses no way, and two ways', () => {
@@ -244,9 +292,21 @@ describe('CachekitModule.forRootAsync', () => {
     expect(() => CachekitModule.forRootAsync({ useFactory: 5 as never })).toThrow(
       /useFactory must be a function/,
     );
-    expect(() => CachekitModule.forRootAsync({ useClass: Config, ttl: '5m' } as never)).toThrow(
-      /unknown option "ttl"/,
-    );
+  });
+
+  it.each([
+    [
+      { ttl: '5m' },
+      'the option ttl belongs in what useFactory (or createCachekitOptions of a class) answers',
+    ],
+    [{ failFast: true }, '{ backend, failFast }'],
+    [{ isGlobal: true }, 'the module is always global. Leave isGlobal out'],
+    [{ backend: new InMemoryBackend() }, 'unknown option "backend"'],
+    [{ name: 'a b' }, 'the name "a b" is not allowed'],
+  ])('refuses %j beside the factory', (options, message) => {
+    const define = (): unknown => CachekitModule.forRootAsync({ useClass: Config, ...options } as never);
+    expect(define).toThrow(CachekitConfigError);
+    expect(define).toThrow(message);
   });
 });
 

@@ -38,7 +38,7 @@ export class OwnLink implements RedisLink {
   }
 
   awayError(reason?: string): Error {
-    return awayError(this.#place, this.problem ?? reason, 'It is tried again by itself.');
+    return awayError(this.#place, this.problem ?? reason);
   }
 
   whenUp(): Promise<void> {

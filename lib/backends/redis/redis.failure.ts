@@ -9,14 +9,13 @@ export function isTimeout(error: unknown): boolean {
  * The connection is away now.
  *
  * @param problem the last thing the client said; undefined where it said nothing
- * @param outlook what happens next
+ * @param outlook what happens next; absent where it depends on who asks: an app may refuse to start
  */
-export function awayError(place: string, problem: unknown, outlook: string): BackendUnavailableError {
+export function awayError(place: string, problem: unknown, outlook = ''): BackendUnavailableError {
   const cause = problem === undefined ? undefined : withoutSecrets(problem);
   return new BackendUnavailableError(
     `RedisBackend: no connection to ${place}${cause ? ` (${cause.message})` : ''}. Check that Redis runs there ` +
-      'and that address, user, password and TLS are right. ' +
-      outlook,
+      `and that address, user, password and TLS are right.${outlook && ` ${outlook}`}`,
     cause ? { cause } : {},
   );
 }

@@ -20,9 +20,17 @@ export interface ResolvedEviction {
 
 const NAMES: readonly string[] = ['tags', 'cache'] satisfies (keyof CacheEvictOptions)[];
 
-/** @throws CachekitConfigError for an unknown option, or one of the wrong kind */
+/**
+ * Checks what a `@CacheEvict` was given.
+ *
+ * @throws CachekitConfigError for an unknown option, or one of the wrong kind
+ */
 export function resolveEviction(options: CacheEvictOptions, place: string): ResolvedEviction {
-  checkOptionNames(options, NAMES, place);
+  // JavaScript can leave it all out.
+  checkOptionNames(options ?? {}, NAMES, place);
+  if (options?.tags === undefined) {
+    throw new CachekitConfigError(`${place}: it does not say what to evict. Give { tags: ['...'] }.`);
+  }
   const tags = checkTagsOption(options.tags, place);
   if (Array.isArray(tags) && tags.length === 0) {
     throw new CachekitConfigError(`${place}: with no tags it would evict nothing. Name at least one.`);
