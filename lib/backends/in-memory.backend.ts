@@ -33,7 +33,7 @@ const BYTES_PER_CHARACTER = 2;
 
 /**
  * Entries in the memory of this process, bounded in number and bytes; the least recently used one goes first.
- * Answers synchronously. Expired entries leave by themselves within about a second, a few at a time; its timer
+ * Answers synchronously. Expired entries leave by themselves within a second or two, a few at a time; its timer
  * does not keep the process alive.
  */
 export class InMemoryBackend extends CacheBackend {

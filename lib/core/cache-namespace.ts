@@ -14,8 +14,8 @@ export interface SetOptions {
   /** Default: the cache's `ttl`. `0` stores nothing, and removes what was there. */
   readonly ttl?: Ttl;
   /**
-   * At most 64. Default: none. An entry with tags, or in a namespace, that nobody writes or loads for 30 days is gone
-   * then, even with a longer ttl: so long its tags are remembered.
+   * At most 64. Default: none. An entry with tags, or in a namespace, may be gone after 15 days without
+   * anything being written or loaded with these tags, even with a longer ttl: so long they are remembered at least.
    */
   readonly tags?: readonly string[];
 }
