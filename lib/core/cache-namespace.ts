@@ -259,19 +259,33 @@ export class CacheNamespace {
     return Array.from(keys, (key: string) => this.#key(key, method));
   }
 
-  #writing(options: Ttl | SetOptions, method: string): { ttlMs: number; markers: EntryKey[] } {
-    const { ttl, tags = [] } = asOptions(options, method);
-    const ttlMs =
-      ttl === undefined ? this.engine.options.ttlMs : toMilliseconds(ttl, `CacheService.${method}`);
-    return { ttlMs, markers: [...markersOf(tags, `CacheService.${method}`), ...this.#markers] };
+  #writing(options: Ttl | SetOptions, method: string): { ttlMs: number; markers: readonly EntryKey[] } {
+    const { ttl, tags } = asOptions(options, method);
+    return { ttlMs: this.#ttlMs(ttl, method), markers: this.#markersWith(tags, method) };
   }
 
+  /** Runs on every hit, so it makes no object but the one it answers. */
   #fetching<T>(options: Ttl | GetOrSetOptions): FetchOptions<T> {
-    const { loadTimeout } = asOptions<GetOrSetOptions>(options, 'getOrSet');
-    const defaultMs = this.engine.options.loadTimeoutMs;
+    const { ttl, tags, loadTimeout } = asOptions<GetOrSetOptions>(options, 'getOrSet');
     const loadTimeoutMs =
-      loadTimeout === undefined ? defaultMs : loadTimeoutInMs(loadTimeout, 'CacheService.getOrSet');
-    return { ...this.#writing(options, 'getOrSet'), loadTimeoutMs };
+      loadTimeout === undefined
+        ? this.engine.options.loadTimeoutMs
+        : loadTimeoutInMs(loadTimeout, 'CacheService.getOrSet');
+    return {
+      ttlMs: this.#ttlMs(ttl, 'getOrSet'),
+      markers: this.#markersWith(tags, 'getOrSet'),
+      loadTimeoutMs,
+    };
+  }
+
+  #ttlMs(ttl: Ttl | undefined, method: string): number {
+    return ttl === undefined ? this.engine.options.ttlMs : toMilliseconds(ttl, `CacheService.${method}`);
+  }
+
+  /** The markers of these tags and of the namespaces that this is. */
+  #markersWith(tags: readonly string[] | undefined, method: string): readonly EntryKey[] {
+    if (tags === undefined) return this.#markers;
+    return [...markersOf(tags, `CacheService.${method}`), ...this.#markers];
   }
 }
 

@@ -11,6 +11,7 @@ const VERSION_BYTES = 12;
 const ATTEMPTS = 3;
 /** Each tag of an entry is one more key to read with it. */
 const MOST_TAGS = 64;
+const NO_MARKERS: readonly EntryKey[] = [];
 
 /**
  * The markers of these tags, without repeats.
@@ -18,10 +19,11 @@ const MOST_TAGS = 64;
  * @param place where they were given, for the message
  * @throws TypeError for a tag that is not a string, RangeError for more than 64
  */
-export function markersOf(tags: readonly string[], place: string): EntryKey[] {
+export function markersOf(tags: readonly string[], place: string): readonly EntryKey[] {
   if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string')) {
     throw new TypeError(`${place}: tags must be an array of strings.`);
   }
+  if (tags.length === 0) return NO_MARKERS;
   const distinct = [...new Set(tags)];
   if (distinct.length <= MOST_TAGS) return distinct.map(tagKey);
   throw new RangeError(
