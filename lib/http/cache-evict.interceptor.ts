@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { lastValueFrom, type Observable, of } from 'rxjs';
-import { CachekitError, messageOf } from '../core/errors.js';
+import { BackendUnavailableError, CachekitError, messageOf } from '../core/errors.js';
 import type { CacheService } from '../core/cache.service.js';
 import { findCache } from './app-caches.js';
 import { callOf } from './call.js';
@@ -70,7 +70,13 @@ async function evict(
       place,
     );
   } catch (cause) {
-    const message = `${place}: the eviction failed; it is made up for when the backend is back. Until then other processes may answer what is stale. ${messageOf(cause)}`;
+    // Anything else than the backend is a fault of the callback: nobody knows what to evict, then or later.
+    const consequence = cause instanceof BackendUnavailableError ? MADE_UP_FOR : NOT_MADE_UP_FOR;
+    const message = `${place}: the eviction failed. ${consequence} ${messageOf(cause)}`;
     engine.report({ type: 'error', operation: 'evict', error: new CachekitError(message, { cause }) });
   }
 }
+
+const MADE_UP_FOR =
+  'It is made up for when the backend is back; until then other processes may answer what is stale.';
+const NOT_MADE_UP_FOR = 'Its tags could not be made, so stale answers may be served until they expire.';

@@ -186,11 +186,16 @@ describe.each(PLATFORMS)('@CacheEvict on %s', (platform) => {
         CachekitModule.forRoot(undefined, { name: 'second' }),
       ],
     });
-    for (const path of ['/cats/by-body', '/cats/fault']) {
+    const consequences = {
+      '/cats/by-body': /It is made up for/,
+      '/cats/fault': /until they expire\. a fault/,
+    };
+    for (const [path, consequence] of Object.entries(consequences)) {
       events.length = 0;
       expect(await post(server, path, { id: '1' })).toMatchObject({ status: 201, body: 'done' });
       const told = events.filter((event) => event.type === 'error' && event.operation === 'evict');
       expect(told).toHaveLength(1);
+      expect(told).toMatchObject([{ error: { message: expect.stringMatching(consequence) as string } }]);
     }
     expect(server.warnings.length).toBeGreaterThan(0);
   });
