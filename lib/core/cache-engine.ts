@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import type { Awaitable, CacheBackend } from '../backends/cache-backend.js';
 import { andThen } from './awaitable.js';
-import { encodeEntry, type Entry, type TagVersion } from './entry.js';
+import { encodeValue, type Entry, type TagVersion } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
 import { EntryReader, type Reading } from './entry-reader.js';
 import { EntryValues } from './entry-values.js';
@@ -94,12 +94,12 @@ export class CacheEngine {
   /** @throws CachekitError if the backend fails */
   async set(key: EntryKey, value: unknown, ttlMs: number, markers: readonly EntryKey[]): Promise<void> {
     if (ttlMs === 0) return this.delete([key]);
-    const { codec, payload } = this.values.serialize(value);
+    const serialized = this.values.serialize(value);
     try {
       const tags = await this.versionsOf(markers);
       const nowMs = Date.now();
-      const header = { kind: 'value' as const, codec, storedAtMs: nowMs, freshUntilMs: nowMs + ttlMs, tags };
-      await this.store.set(key, encodeEntry(header, payload), ttlMs);
+      const header = { kind: 'value' as const, storedAtMs: nowMs, freshUntilMs: nowMs + ttlMs, tags };
+      await this.store.set(key, encodeValue(serialized, header), ttlMs);
       this.pending.settleKeys([key]);
       this.report({ type: 'set', key: readable(key) });
     } finally {

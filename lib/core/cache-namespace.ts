@@ -1,4 +1,4 @@
-import { encodeEntry, type Entry, type EntryHeader } from './entry.js';
+import { encodeValue, type Entry } from './entry.js';
 import { type EntryKey, namespacedKey, namespaceTagKey, valueKey } from './entry-key.js';
 import type { CacheEngine } from './cache-engine.js';
 import type { FetchOptions } from './fetcher.js';
@@ -6,6 +6,7 @@ import type { Load } from './load-timeout.js';
 import { checkName } from './names.js';
 import { checkOptionNames } from './option-names.js';
 import { loadTimeoutInMs } from './options.js';
+import type { SerializedValue } from './serializer.js';
 import { markersOf } from './tag-markers.js';
 import { toMilliseconds, type Ttl } from './ttl.js';
 
@@ -202,22 +203,15 @@ export class CacheNamespace {
     const tags = await this.engine.versionsOf(markers);
     let sum = by;
     await this.engine.change(this.#key(key, 'increment'), this.#markers, (entry) => {
-      const nowMs = Date.now();
       if (entry !== undefined) {
         sum = this.#number(key, entry) + by;
         return rewrite(entry, entry.freshUntilMs, this.engine.values.serialize(sum));
       }
       sum = by;
       if (ttlMs === 0) return undefined;
-      const serialized = this.engine.values.serialize(sum);
-      const header = {
-        kind: 'value' as const,
-        codec: serialized.codec,
-        storedAtMs: nowMs,
-        freshUntilMs: nowMs + ttlMs,
-        tags,
-      };
-      return { bytes: encodeEntry(header, serialized.payload), ttlMs };
+      const nowMs = Date.now();
+      const header = { kind: 'value' as const, storedAtMs: nowMs, freshUntilMs: nowMs + ttlMs, tags };
+      return { bytes: encodeValue(this.engine.values.serialize(sum), header), ttlMs };
     });
     return sum;
   }
@@ -315,8 +309,8 @@ function refuseUndefined(value: unknown, method: string, key: string): void {
 function rewrite(
   entry: Entry,
   freshUntilMs: number,
-  { codec, payload }: { codec: string; payload: string | Uint8Array } = entry,
+  value: SerializedValue = entry,
 ): { bytes: Uint8Array; ttlMs: number } {
-  const header: EntryHeader = { ...entry, codec, freshUntilMs };
-  return { bytes: encodeEntry(header, payload), ttlMs: Math.max(1, freshUntilMs - Date.now()) };
+  const bytes = encodeValue(value, { ...entry, freshUntilMs });
+  return { bytes, ttlMs: Math.max(1, freshUntilMs - Date.now()) };
 }

@@ -32,6 +32,7 @@ export interface Failed {
   readonly state: 'failed';
 }
 
+/** What a read found. */
 export type Reading = Fresh | Absent | Failed;
 
 const FAILED: Failed = { state: 'failed' };

@@ -40,6 +40,18 @@ export function encodeEntry(header: EntryHeader, payload: string | Uint8Array): 
   return Buffer.concat([Buffer.from(line), payload]);
 }
 
+/**
+ * Writes an entry that holds a value, as a serializer made it.
+ *
+ * @param header all that the value itself does not say
+ */
+export function encodeValue(
+  { codec, payload }: { readonly codec: string; readonly payload: string | Uint8Array },
+  header: Omit<EntryHeader, 'codec'>,
+): Uint8Array {
+  return encodeEntry({ ...header, codec }, payload);
+}
+
 function headerLine({ kind, codec, storedAtMs, freshUntilMs, tags }: EntryHeader): string {
   const until = freshUntilMs === Infinity ? 'never' : String(Math.ceil(freshUntilMs));
   const suffix = tags.length === 0 ? '' : ` ${asciiJson(tags)}`;

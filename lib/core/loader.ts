@@ -1,4 +1,4 @@
-import { encodeEntry, type TagVersion } from './entry.js';
+import { encodeValue, type TagVersion } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { Absent, EntryReader, Failed, Fresh } from './entry-reader.js';
 import type { EntryValues } from './entry-values.js';
@@ -164,28 +164,14 @@ export class Loader {
     const ttlMs = freshUntilMs - Date.now();
     if (ttlMs <= 0) return this.notStored(key, 'expired', shared);
     if (claim === undefined) return this.notStored(key, 'backend', shared);
-    const header = {
-      kind: options.kind,
-      codec: serialized.codec,
-      storedAtMs: beganMs,
-      freshUntilMs,
-      tags: claim.tags,
-    };
+    const header = { kind: options.kind, storedAtMs: beganMs, freshUntilMs, tags: claim.tags };
     try {
-      const stored = await this.store.replace(
-        key,
-        claim.writesOver,
-        encodeEntry(header, serialized.payload),
-        ttlMs,
-      );
+      const bytes = encodeValue(serialized, header);
+      const stored = await this.store.replace(key, claim.writesOver, bytes, ttlMs);
       if (stored === undefined) return this.notStored(key, 'outdated', shared);
     } catch (error) {
-      return this.notStored(
-        key,
-        error instanceof EntryTooLargeError ? 'too-large' : 'backend',
-        shared,
-        error,
-      );
+      const reason = error instanceof EntryTooLargeError ? 'too-large' : 'backend';
+      return this.notStored(key, reason, shared, error);
     }
     this.report({ type: 'set', key: readable(key) });
     return { outcome: 'loaded', value: serialized, freshUntilMs, stored: true };

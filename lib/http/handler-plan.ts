@@ -8,7 +8,14 @@ import { findCache, findHttpOptions, hasCache, missingCache, whyNoCache } from '
 import type { ResolvedCachedOptions } from './cached-options.js';
 import { type HandlerInputs, readInputs } from './handler-inputs.js';
 import { type CacheScope, missingIdentify, type ResolvedHttpOptions } from './http-options.js';
-import { interceptorsOf, isClassSerializer, isOf, listOf, nameOf } from './interceptor-order.js';
+import {
+  interceptorsOf,
+  isClassSerializer,
+  isOf,
+  type ListedInterceptor,
+  listOf,
+  nameOf,
+} from './interceptor-order.js';
 import { headersCoveredByKey } from './key-coverage.js';
 import { NEST_METADATA } from './nest-metadata.js';
 import { warnOfHandler } from './warn-of-handler.js';
@@ -90,7 +97,8 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
   const inputs = readInputs(controller, handler);
   const idle = idlePlanOf(cached, http, inputs);
   if (idle !== undefined) return idle;
-  warnOfMovedInside(cached);
+  const surroundings = surroundingsOf(cached);
+  warnOfMovedInside(options.place, surroundings);
   const scope = options.scope ?? http.scope;
   const vary = [...new Set([...options.vary, ...inputs.headers])];
   const versioning = app.config.getVersioning();
@@ -107,7 +115,7 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
     versioning,
     vary,
     coveredByKey: headersCoveredByKey(handler, { vary, scope, http, versioning }),
-    outside: namesOutside(cached),
+    outside: surroundings.outside,
     rendersTemplate: Reflect.hasMetadata(NEST_METADATA.render, handler),
     redirectStatus: redirectStatusOf(handler),
   };
@@ -189,28 +197,33 @@ function isSingleton(modules: ModulesContainer, controller: Type): boolean {
   return wrappers.length > 0 && wrappers.every((wrapper) => wrapper.isDependencyTreeStatic());
 }
 
-function namesOutside({ app, controller, handler }: CachedHandler): readonly string[] {
+/** The names of the interceptors on both sides of the cache. */
+interface Surroundings {
+  readonly outside: readonly string[];
+  /** Those inside that are not in the handler's own list, where its author put them; and no serializers. */
+  readonly movedInside: readonly string[];
+}
+
+function surroundingsOf({ app, controller, handler }: CachedHandler): Surroundings {
   const all = interceptorsOf(app.config, controller, handler);
-  const first = all.findIndex((interceptor) => isOf(interceptor, app.cacheInterceptor));
+  const isCache = (interceptor: ListedInterceptor): boolean => isOf(interceptor, app.cacheInterceptor);
+  const first = all.findIndex(isCache);
   // Where the cache is in no list, nobody knows what lies outside.
-  return all.slice(0, first < 0 ? all.length : first).map(nameOf);
+  if (first < 0) return { outside: all.map(nameOf), movedInside: [] };
+  const inside = all.slice(first + 1, all.length - listOf(handler).length);
+  const movedInside = inside.filter((one) => !isClassSerializer(one) && !isCache(one));
+  return { outside: all.slice(0, first).map(nameOf), movedInside: movedInside.map(nameOf) };
 }
 
 /**
  * Placed outside a serializer, the cache lies outside what comes after that too. The author may not know: an interceptor
  * of the controller that answers each user in its own way was outside before somebody added the serializer.
  */
-function warnOfMovedInside({ app, controller, handler, options }: CachedHandler): void {
-  const all = interceptorsOf(app.config, controller, handler);
-  const first = all.findIndex((interceptor) => isOf(interceptor, app.cacheInterceptor));
-  const others = all
-    .slice(first + 1, all.length - listOf(handler).length)
-    .filter((interceptor) => !isClassSerializer(interceptor) && !isOf(interceptor, app.cacheInterceptor))
-    .map(nameOf);
-  if (first < 0 || others.length === 0) return;
+function warnOfMovedInside(place: string, { movedInside }: Surroundings): void {
+  if (movedInside.length === 0) return;
   warnOnce(
-    `inside: ${others.join()}`,
-    `${options.place}: ${others.join(', ')} lies inside the cache, which lies outside the class serializer, so it runs ` +
+    `inside: ${movedInside.join()}`,
+    `${place}: ${movedInside.join(', ')} lies inside the cache, which lies outside the class serializer, so it runs ` +
       'on a miss only. What it reads of a request must stand in the key: name it in vary, key or identify.',
   );
 }
