@@ -1,6 +1,7 @@
-export { type Awaitable, CacheBackend, type Stored } from './backends/cache-backend.js';
+export { type Awaitable, CacheBackend, type Deadlines, type Stored } from './backends/cache-backend.js';
 export { explainFailedImport } from './backends/client-package.js';
 export { InMemoryBackend, type InMemoryBackendOptions } from './backends/in-memory.backend.js';
+export type { BusListener, MessageBus } from './backends/message-bus.js';
 export { checkNamespace, DEFAULT_NAMESPACE, storableKey } from './backends/namespace.js';
 export { CachekitModule } from './cachekit.module.js';
 export type {

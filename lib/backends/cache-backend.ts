@@ -1,3 +1,5 @@
+import type { MessageBus } from './message-bus.js';
+
 /** A value that is there now, or a promise of it. In-process backends answer at once and save the promise. */
 export type Awaitable<T> = T | Promise<T>;
 
@@ -10,6 +12,15 @@ export interface Stored {
    */
   readonly version: string;
 }
+
+/** How long a server may take to answer, in milliseconds, before an operation counts as failed. */
+export interface Deadlines {
+  readonly readMs: number;
+  readonly writeMs: number;
+}
+
+/** For a server in the same data centre, which answers within a few milliseconds. */
+const NEARBY: Deadlines = { readMs: 250, writeMs: 500 };
 
 /**
  * The contract of all backends: it moves bytes, and knows nothing of values, tags, staleness or users.
@@ -26,6 +37,9 @@ export interface Stored {
  * It is also the provider token that resolves to the backend of the unnamed cache.
  */
 export abstract class CacheBackend {
+  /** A backend whose server is further away says more. Default: 250 ms to read, 500 ms to write. */
+  readonly deadlines: Deadlines = NEARBY;
+
   /** The entry under `key`, or `undefined`. */
   abstract get(key: string): Awaitable<Stored | undefined>;
 
@@ -72,4 +86,12 @@ export abstract class CacheBackend {
    * Never rejects because the server is away. `open` may follow.
    */
   abstract close(): Promise<void>;
+
+  /**
+   * A new bus on this backend's server, between all processes that use its namespace. Default: `undefined`, for a
+   * server that passes no messages.
+   */
+  bus(): MessageBus | undefined {
+    return undefined;
+  }
 }

@@ -1,9 +1,5 @@
 import { BackendTimeoutError } from './errors.js';
 
-/** How long a read may take, in milliseconds, before it counts as a miss. */
-export const READ_DEADLINE_MS = 250;
-/** How long a write may take, in milliseconds, before it counts as failed. */
-export const WRITE_DEADLINE_MS = 500;
 /** How long `clear` may take, in milliseconds: it walks through all entries of a namespace. */
 export const CLEAR_DEADLINE_MS = 60_000;
 

@@ -1,4 +1,4 @@
-import { READ_DEADLINE_MS, withDeadline } from './deadline.js';
+import { withDeadline } from './deadline.js';
 import type { TagVersion } from './entry.js';
 import type { EntryKey } from './entry-key.js';
 import type { CacheEventListener } from './events.js';
@@ -83,7 +83,7 @@ export class PendingInvalidations {
     this.writing ??= this.writeNow().finally(() => {
       this.writing = undefined;
     });
-    await withDeadline(this.writing, READ_DEADLINE_MS, () => 'Writing pending invalidations');
+    await withDeadline(this.writing, this.store.readDeadlineMs, () => 'Writing pending invalidations');
   }
 
   private async writeNow(): Promise<void> {

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import type { Awaitable, CacheBackend, Stored } from '../backends/cache-backend.js';
 import { CircuitBreaker } from './circuit-breaker.js';
-import { CLEAR_DEADLINE_MS, READ_DEADLINE_MS, withDeadline, WRITE_DEADLINE_MS } from './deadline.js';
+import { CLEAR_DEADLINE_MS, withDeadline } from './deadline.js';
 import { type EntryKey, readable } from './entry-key.js';
 import {
   BackendTimeoutError,
@@ -30,16 +30,21 @@ export class Store {
     this.breaker = new CircuitBreaker((state) => this.report({ type: 'breaker', state }));
   }
 
+  /** How long a read may take, in milliseconds, before it counts as a miss. */
+  get readDeadlineMs(): number {
+    return this.backend.deadlines.readMs;
+  }
+
   get(key: EntryKey): Awaitable<Stored | undefined> {
-    return this.guard('get', key, READ_DEADLINE_MS, () => this.backend.get(key));
+    return this.guard('get', key, this.readDeadlineMs, () => this.backend.get(key));
   }
 
   getMany(keys: readonly EntryKey[]): Awaitable<readonly (Stored | undefined)[]> {
-    return this.guard('get', keys[0], READ_DEADLINE_MS, () => this.backend.getMany(keys));
+    return this.guard('get', keys[0], this.readDeadlineMs, () => this.backend.getMany(keys));
   }
 
   set(key: EntryKey, bytes: Uint8Array, ttlMs: number): Awaitable<Stored> {
-    return this.guard('set', key, WRITE_DEADLINE_MS, () => this.backend.set(key, bytes, ttlMs));
+    return this.guard('set', key, this.writeDeadlineMs, () => this.backend.set(key, bytes, ttlMs));
   }
 
   replace(
@@ -48,15 +53,22 @@ export class Store {
     bytes: Uint8Array,
     ttlMs: number,
   ): Awaitable<Stored | undefined> {
-    return this.guard('replace', key, WRITE_DEADLINE_MS, () => this.backend.replace(key, seen, bytes, ttlMs));
+    return this.guard('replace', key, this.writeDeadlineMs, () =>
+      this.backend.replace(key, seen, bytes, ttlMs),
+    );
   }
 
   delete(keys: readonly EntryKey[]): Awaitable<void> {
-    return this.guard('delete', keys[0], WRITE_DEADLINE_MS, () => this.backend.delete(keys));
+    return this.guard('delete', keys[0], this.writeDeadlineMs, () => this.backend.delete(keys));
   }
 
   clear(): Awaitable<void> {
     return this.guard('clear', undefined, CLEAR_DEADLINE_MS, () => this.backend.clear());
+  }
+
+  /** How long a write may take, in milliseconds, before it counts as failed. */
+  private get writeDeadlineMs(): number {
+    return this.backend.deadlines.writeMs;
   }
 
   private guard<T>(

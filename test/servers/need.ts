@@ -7,7 +7,27 @@ export type Need =
   /** `startRedisCluster` */
   | 'redis cluster'
   /** `startRedisSentinel` */
-  | 'redis sentinel';
+  | 'redis sentinel'
+  /** The Postgres that all specs share. */
+  | 'postgres'
+  /** A Postgres of one's own, which a test may kill: `startPostgres`. */
+  | 'postgres process'
+  /** The memcached that all specs share. */
+  | 'memcached'
+  /** A memcached of one's own, which a test may kill: `startMemcached`. */
+  | 'memcached process'
+  /** The MongoDB that all specs share. */
+  | 'mongodb'
+  /** A MongoDB of one's own, which a test may kill: `startMongodb`. */
+  | 'mongodb process'
+  /** The Firestore emulator that all specs share. */
+  | 'firestore'
+  /** A Firestore emulator of one's own, which a test may kill: `startFirestore`. */
+  | 'firestore process'
+  /** The DynamoDB that all specs share. */
+  | 'dynamodb'
+  /** A DynamoDB of one's own, which a test may kill: `startDynamodb`. */
+  | 'dynamodb process';
 
 /** Whether a server that is missing fails the run (in CI, or on demand) instead of skipping the tests that need it. */
 export function allNeedsRequired(): boolean {
