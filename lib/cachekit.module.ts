@@ -28,6 +28,7 @@ import { FailureLog } from './core/failure-log.js';
 import { CACHE_OPTIONS } from './core/options.js';
 import { checkApart, RegisteredCache } from './core/registered-cache.js';
 import { getBackendToken, getCacheToken } from './core/tokens.js';
+import { CachekitHealthIndicator } from './health/cachekit.health-indicator.js';
 import { checkHandlers } from './http/handler-checks.js';
 import { getHttpOptionsToken, resolveHttpOptions } from './http/http-options.js';
 import { placeEvictions } from './http/evict-placement.js';
@@ -121,22 +122,29 @@ function cacheModule(
     },
     {
       provide: `cachekit:${name ?? ''}:lifecycle`,
-      inject: [backendToken, setupToken],
-      useFactory: (backend: CacheBackend, setup: CachekitSetup) =>
-        new BackendLifecycle(backend, setup.failFast ?? false, tellBoth(log, setup)),
+      inject: [backendToken, cacheToken, setupToken],
+      useFactory: (backend: CacheBackend, cache: unknown, setup: CachekitSetup) =>
+        new BackendLifecycle(backend, setup.failFast ?? false, tellBoth(log, setup), drainOf(cache)),
     },
+    CachekitHealthIndicator,
     {
       provide: RegisteredCache,
       inject: [backendToken],
       useFactory: (backend: CacheBackend) => new RegisteredCache(backend, name),
     },
   ];
-  return { module: CachekitModule, global: true, imports, providers, exports: [backendToken, cacheToken] };
+  const exports = [backendToken, cacheToken, CachekitHealthIndicator];
+  return { module: CachekitModule, global: true, imports, providers, exports };
 }
 
 function createCache(backend: CacheBackend, setup: CachekitSetup, log: FailureLog): CacheService {
   const given = Object.entries(setup).filter(([option]) => CACHE_OPTIONS.some((name) => name === option));
   return new CacheService(backend, { ...Object.fromEntries(given), onEvent: tellBoth(log, setup) });
+}
+
+/** A test may have put something else in the place of the service. */
+function drainOf(cache: unknown): (atMostMs: number) => Promise<void> {
+  return cache instanceof CacheService ? (atMostMs) => cache.engine.drain(atMostMs) : () => Promise.resolve();
 }
 
 /** Answers what the app's listener answers: it may be a promise that rejects. */

@@ -10,7 +10,12 @@ export type {
   CachekitOptionsFactory,
   CachekitSetup,
 } from './cachekit.options.js';
-export { CacheNamespace, type GetOrSetOptions, type SetOptions } from './core/cache-namespace.js';
+export {
+  CacheNamespace,
+  type GetOrSetOptions,
+  type LockOptions,
+  type SetOptions,
+} from './core/cache-namespace.js';
 export { CacheService } from './core/cache.service.js';
 export {
   BackendTimeoutError,
@@ -20,18 +25,27 @@ export {
   CachekitError,
   EntryTooLargeError,
   LoadTimeoutError,
+  LockNotAcquiredError,
   MissingClientError,
   UnknownOutcomeError,
   UnserializableValueError,
 } from './core/errors.js';
+export type { Compression } from './core/compression.js';
 export type { BackendOperation, CacheEvent, CacheEventListener, NotStored } from './core/events.js';
 export { InjectCache } from './core/inject-cache.decorator.js';
 export type { Load } from './core/load-timeout.js';
 export type { CacheOptions } from './core/options.js';
 export type { CacheSerializer, SerializedValue } from './core/serializer.js';
+export { type NearBackend, TieredBackend, type TieredBackendOptions } from './core/tiered.backend.js';
 export { type CacheToken, getBackendToken, getCacheToken } from './core/tokens.js';
 export type { Ttl } from './core/ttl.js';
+export type { CacheStats } from './core/stats.js';
 export { ValueSerializer } from './core/value.serializer.js';
+export {
+  type CacheHealth,
+  type CacheHealthOptions,
+  CachekitHealthIndicator,
+} from './health/cachekit.health-indicator.js';
 export { CacheEvict } from './http/cache-evict.decorator.js';
 export type { CacheEvictOptions } from './http/cache-evict-options.js';
 export { Cached } from './http/cached.decorator.js';

@@ -99,6 +99,12 @@ describe('In lib,', () => {
     expect(breaking(({ from, to }) => folder(from) === 'http' && !isAllowed(to))).toEqual([]);
   });
 
+  it('health imports the contract, core and health', () => {
+    const isAllowed = (to: string): boolean =>
+      CONTRACTS.includes(to) || folder(to) === 'core' || folder(to) === 'health';
+    expect(breaking(({ from, to }) => folder(from) === 'health' && !isAllowed(to))).toEqual([]);
+  });
+
   it('the conformance suite imports the contract, core and itself', () => {
     const isAllowed = (to: string): boolean =>
       CONTRACTS.includes(to) || folder(to) === 'core' || folder(to) === 'testing';

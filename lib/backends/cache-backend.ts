@@ -88,6 +88,14 @@ export abstract class CacheBackend {
   abstract close(): Promise<void>;
 
   /**
+   * Tells this listener too of every entry that the backend drops by itself for want of room, with its key. Default:
+   * does nothing, for a server that does not say.
+   */
+  watchEvictions(_listener: (key: string) => void): void {
+    // Nobody would be told.
+  }
+
+  /**
    * A new bus on this backend's server, between all processes that use its namespace. Default: `undefined`, for a
    * server that passes no messages.
    */

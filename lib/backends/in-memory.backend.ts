@@ -42,6 +42,7 @@ export class InMemoryBackend extends CacheBackend {
   /** Made at the first write, since room for all its entries is set aside then. */
   private space: Space | undefined;
   private writes = 0;
+  private readonly evictionListeners = new Set<(key: string) => void>();
 
   /** @throws CachekitConfigError for an option out of range */
   constructor(options: InMemoryBackendOptions = {}) {
@@ -65,7 +66,7 @@ export class InMemoryBackend extends CacheBackend {
     if (entry.sizeInBytes > this.maxBytes) {
       throw new EntryTooLargeError(key, entry.sizeInBytes, this.maxBytes, 'InMemoryBackend (maxBytes)');
     }
-    this.space ??= createSpace(this.maxEntries, this.maxBytes);
+    this.space ??= this.createSpace();
     this.space.entries.set(key, entry);
     this.space.expiry.add(entry, ttlMs);
     return entry;
@@ -91,28 +92,36 @@ export class InMemoryBackend extends CacheBackend {
     this.space = undefined;
   }
 
+  override watchEvictions(listener: (key: string) => void): void {
+    this.evictionListeners.add(listener);
+  }
+
   override async open(): Promise<void> {}
 
   /** Forgets all entries, as a process that ends does. */
   override async close(): Promise<void> {
     this.clear();
   }
+
+  private createSpace(): Space {
+    const expiry = new ExpiryQueue<MemoryEntry>((entry) => entries.delete(entry.key));
+    const entries = new LRUCache<string, MemoryEntry>({
+      max: this.maxEntries,
+      maxSize: this.maxBytes,
+      sizeCalculation: ({ sizeInBytes }) => sizeInBytes,
+      dispose: (entry, key, reason) => {
+        expiry.remove(entry);
+        if (reason !== 'evict') return;
+        for (const listener of this.evictionListeners) listener(key);
+      },
+    });
+    return { entries, expiry };
+  }
 }
 
 interface Space {
   readonly entries: LRUCache<string, MemoryEntry>;
   readonly expiry: ExpiryQueue<MemoryEntry>;
-}
-
-function createSpace(maxEntries: number, maxBytes: number): Space {
-  const expiry = new ExpiryQueue<MemoryEntry>((entry) => entries.delete(entry.key));
-  const entries = new LRUCache<string, MemoryEntry>({
-    max: maxEntries,
-    maxSize: maxBytes,
-    sizeCalculation: ({ sizeInBytes }) => sizeInBytes,
-    dispose: (entry) => expiry.remove(entry),
-  });
-  return { entries, expiry };
 }
 
 class MemoryEntry implements Stored, Expiring {

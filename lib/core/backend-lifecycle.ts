@@ -1,4 +1,4 @@
-import type { OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
+import type { OnApplicationShutdown, OnModuleDestroy, OnModuleInit } from '@nestjs/common';
 import type { CacheBackend } from '../backends/cache-backend.js';
 import { withDeadline } from './deadline.js';
 import { CachekitConfigError } from './errors.js';
@@ -9,17 +9,21 @@ const OPEN_WAIT_MS = 1_000;
 /** With `failFast` an app does not start without its cache: it gives it this long. */
 const FAIL_FAST_WAIT_MS = 10_000;
 
+/** So long a shutdown waits for refreshes in the background. */
+const DRAIN_MS = 5_000;
+
 /** How many apps use a backend. Two apps made from one module share the instance; the last one closes it. */
 const users = new WeakMap<CacheBackend, number>();
 
 /** Opens a backend when its app starts, and closes it when the last app that uses it has shut down. */
-export class BackendLifecycle implements OnModuleInit, OnApplicationShutdown {
+export class BackendLifecycle implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
   private inUse = false;
 
   constructor(
     private readonly backend: CacheBackend,
     private readonly failFast: boolean,
     private readonly report: CacheEventListener,
+    private readonly drain: (atMostMs: number) => Promise<void>,
   ) {}
 
   /** @throws CachekitConfigError if the backend can never work; with `failFast`, any failure to open it */
@@ -37,6 +41,11 @@ export class BackendLifecycle implements OnModuleInit, OnApplicationShutdown {
       }
       this.report({ type: 'error', operation: 'open', error });
     }
+  }
+
+  /** Before other modules close what the loads need, such as a database. */
+  async onModuleDestroy(): Promise<void> {
+    await this.drain(DRAIN_MS);
   }
 
   /** After the server has answered its last request. Never rejects: an app must be able to stop. */

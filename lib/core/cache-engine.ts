@@ -1,8 +1,10 @@
 import { types } from 'node:util';
 import type { Awaitable, CacheBackend } from '../backends/cache-backend.js';
 import { andThen } from './awaitable.js';
-import { encodeValue, type Entry, type TagVersion } from './entry.js';
-import { type EntryKey, readable } from './entry-key.js';
+import { BackgroundRefreshes } from './background-refreshes.js';
+import { Claims } from './claims.js';
+import type { Entry, TagVersion } from './entry.js';
+import { type EntryKey, probeKey, readable } from './entry-key.js';
 import { EntryReader, type Reading } from './entry-reader.js';
 import { EntryValues } from './entry-values.js';
 import {
@@ -12,14 +14,16 @@ import {
   messageOf,
   UnknownOutcomeError,
 } from './errors.js';
-import type { CacheEvent } from './events.js';
+import type { CacheEvent, CacheEventListener } from './events.js';
 import { Fetcher, type Fetched, type FetchOptions } from './fetcher.js';
 import { KeyQueue } from './key-queue.js';
+import { Locks } from './locks.js';
 import type { Load } from './load-timeout.js';
 import { type Loaded, Loader } from './loader.js';
 import type { ResolvedCacheOptions } from './options.js';
 import { PendingInvalidations } from './pending-invalidations.js';
 import { SingleFlight } from './single-flight.js';
+import { type CacheStats, EventCounts } from './stats.js';
 import { Store } from './store.js';
 import { markersOf, TagMarkers } from './tag-markers.js';
 import { warnOnce } from './warn-once.js';
@@ -27,12 +31,17 @@ import { warnOnce } from './warn-once.js';
 /** What a read-modify-write operation makes of the entry it read. */
 export type Change = (entry: Entry | undefined) => { bytes: Uint8Array; ttlMs: number } | undefined;
 
+/** Where a health check writes. */
+const PROBE_KEY = probeKey();
+const PROBE_TTL_MS = 60_000;
+
 /** How often a read-modify-write is tried again after other processes wrote first. */
 const CHANGE_ATTEMPTS = 50;
 
 /** What every operation on a cache means, composed of small parts. */
 export class CacheEngine {
   readonly values: EntryValues;
+  readonly locks: Locks;
   private readonly store: Store;
   private readonly tags: TagMarkers;
   private readonly pending: PendingInvalidations;
@@ -40,9 +49,12 @@ export class CacheEngine {
   private readonly fetcher: Fetcher;
   private readonly flights = new SingleFlight<Loaded<unknown>>();
   private readonly queue = new KeyQueue();
+  private readonly refreshes = new BackgroundRefreshes();
+  private readonly counts = new EventCounts();
+  private readonly listeners = new Set<CacheEventListener>();
 
   constructor(
-    backend: CacheBackend,
+    private readonly backend: CacheBackend,
     readonly options: ResolvedCacheOptions,
   ) {
     const report = (event: CacheEvent): void => this.report(event);
@@ -52,25 +64,70 @@ export class CacheEngine {
     this.store.onRecovery = () => this.catchUp();
     this.reader = new EntryReader(this.store, this.tags, this.pending, report);
     this.values = new EntryValues(options, report);
-    const loader = new Loader(this.store, this.reader, this.tags, this.values, report);
-    this.fetcher = new Fetcher(this.reader, this.values, loader, this.tags, this.flights, report);
+    const claims = new Claims(this.store, this.reader, this.tags);
+    const freshUntil = (fromMs: number, ttlMs: number): number => this.freshUntilOf(fromMs, ttlMs);
+    const loader = new Loader(this.store, claims, this.values, freshUntil, report);
+    this.fetcher = new Fetcher(
+      this.reader,
+      this.values,
+      loader,
+      this.tags,
+      this.flights,
+      this.refreshes,
+      report,
+    );
+    this.locks = new Locks(this.store);
+    this.listeners.add(options.onEvent);
+    backend.watchEvictions((key) => this.report({ type: 'evict', key: readable(key as EntryKey) }));
   }
 
-  /** Tells the listener; one that throws does no harm to the operation it is told of. */
+  /** The class of the backend. */
+  get backendName(): string {
+    return this.backend.constructor.name;
+  }
+
+  /** Counts an event and tells the listeners; one that throws does no harm to the operation it is told of. */
   report(event: CacheEvent): void {
-    const complain = (error: unknown): void =>
-      warnOnce('onEvent', `The onEvent listener of a cache threw: ${messageOf(error)}`);
-    try {
-      const told = this.options.onEvent(event);
-      if (types.isPromise(told)) told.catch(complain);
-    } catch (error) {
-      complain(error);
-    }
+    this.counts.add(event);
+    for (const listener of this.listeners) tell(listener, event);
+  }
+
+  /** Tells this listener too, until the function that is answered is called. */
+  listen(listener: CacheEventListener): () => void {
+    this.listeners.add(listener);
+    return () => {
+      this.listeners.delete(listener);
+    };
+  }
+
+  stats(): CacheStats {
+    return this.counts.stats(this.pending.count);
+  }
+
+  /** Starts no more refreshes in the background, and waits for those that run, at most so long. */
+  drain(atMostMs: number): Promise<void> {
+    return this.refreshes.drain(atMostMs);
+  }
+
+  /**
+   * Writes an entry and reads it again, as a cache does all the time.
+   *
+   * @throws CachekitError if the backend fails
+   */
+  async probe(): Promise<void> {
+    const bytes = this.values.encode(this.values.serialize(true), {
+      kind: 'value',
+      storedAtMs: Date.now(),
+      freshUntilMs: Date.now() + PROBE_TTL_MS,
+      tags: [],
+    });
+    await this.store.set(PROBE_KEY, bytes, PROBE_TTL_MS);
+    await this.store.get(PROBE_KEY);
   }
 
   /** The fresh value under a key, or `undefined`. Never rejects because of the backend. */
   get(key: EntryKey, markers: readonly EntryKey[]): Awaitable<unknown> {
-    return andThen(this.reader.read(key, markers), (reading) => this.valueOf(key, reading));
+    return andThen(this.reader.read(key, markers, 0), (reading) => this.valueOf(key, reading));
   }
 
   async getMany(keys: readonly EntryKey[], markers: readonly EntryKey[]): Promise<unknown[]> {
@@ -81,7 +138,7 @@ export class CacheEngine {
 
   /** When the fresh entry under a key ends, in milliseconds since 1970; `undefined` if there is none. */
   freshUntil(key: EntryKey, markers: readonly EntryKey[]): Awaitable<number | undefined> {
-    return andThen(this.reader.read(key, markers), (reading) =>
+    return andThen(this.reader.read(key, markers, 0), (reading) =>
       reading.state === 'fresh' ? reading.entry.freshUntilMs : undefined,
     );
   }
@@ -98,8 +155,9 @@ export class CacheEngine {
     try {
       const tags = await this.versionsOf(markers);
       const nowMs = Date.now();
-      const header = { kind: 'value' as const, storedAtMs: nowMs, freshUntilMs: nowMs + ttlMs, tags };
-      await this.store.set(key, encodeValue(serialized, header), ttlMs);
+      const freshUntilMs = this.freshUntilOf(nowMs, ttlMs);
+      const bytes = this.values.encode(serialized, { kind: 'value', storedAtMs: nowMs, freshUntilMs, tags });
+      await this.store.set(key, bytes, freshUntilMs - nowMs + this.options.staleMs);
       this.pending.settleKeys([key]);
       this.report({ type: 'set', key: readable(key) });
     } finally {
@@ -171,11 +229,11 @@ export class CacheEngine {
 
   private async changeNow(key: EntryKey, markers: readonly EntryKey[], change: Change): Promise<boolean> {
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
-      const reading = await this.reader.readOrThrow(key, markers);
-      const fresh = reading.state === 'fresh';
-      const next = change(fresh ? reading.entry : undefined);
+      const reading = await this.reader.readOrThrow(key, markers, 0);
+      const isThere = reading.state !== 'absent';
+      const next = change(isThere ? reading.entry : undefined);
       if (next === undefined) return false;
-      const seen = fresh ? reading.stored.version : reading.seen;
+      const seen = isThere ? reading.stored.version : reading.seen;
       if (await this.replace(key, seen, next.bytes, next.ttlMs)) return true;
     }
     throw new BackendUnavailableError(
@@ -226,7 +284,25 @@ export class CacheEngine {
 
   private valueOf(key: EntryKey, reading: Reading): unknown {
     const found = reading.state === 'fresh' ? this.values.read(key, reading) : undefined;
-    this.report({ type: found === undefined ? 'miss' : 'hit', key: readable(key) });
+    if (found === undefined) this.report({ type: 'miss', key: readable(key) });
+    else this.report({ type: 'hit', key: readable(key), stale: false });
     return found?.value;
+  }
+
+  /** When an entry ends that is fresh for `ttlMs` from then on: up to a share `jitter` earlier, at random. */
+  private freshUntilOf(fromMs: number, ttlMs: number): number {
+    const { jitter } = this.options;
+    return jitter === 0 ? fromMs + ttlMs : fromMs + Math.ceil(ttlMs * (1 - Math.random() * jitter));
+  }
+}
+
+function tell(listener: CacheEventListener, event: CacheEvent): void {
+  const complain = (error: unknown): void =>
+    warnOnce('onEvent', `The onEvent listener of a cache threw: ${messageOf(error)}`);
+  try {
+    const told = listener(event);
+    if (types.isPromise(told)) told.catch(complain);
+  } catch (error) {
+    complain(error);
   }
 }

@@ -1,12 +1,20 @@
-import { encodeValue, type Entry } from './entry.js';
-import { type EntryKey, namespacedKey, namespaceTagKey, valueKey } from './entry-key.js';
+import { encodeEntry, type Entry, type NewHeader } from './entry.js';
+import {
+  type EntryKey,
+  lockKey,
+  namespacedKey,
+  namespacedLockKey,
+  namespaceTagKey,
+  valueKey,
+} from './entry-key.js';
+import type { Awaitable } from '../backends/cache-backend.js';
 import type { CacheEngine } from './cache-engine.js';
 import type { FetchOptions } from './fetcher.js';
 import type { Load } from './load-timeout.js';
 import { checkName } from './names.js';
 import { checkOptionNames } from './option-names.js';
-import { loadTimeoutInMs } from './options.js';
-import type { SerializedValue } from './serializer.js';
+import type { TtlMs } from './loader.js';
+import { checkKind, loadTimeoutInMs, staleInMs } from './options.js';
 import { markersOf } from './tag-markers.js';
 import { toMilliseconds, type Ttl } from './ttl.js';
 
@@ -22,13 +30,43 @@ export interface SetOptions {
 }
 
 /** What can be said of one entry that is loaded when it is missing. */
-export interface GetOrSetOptions extends SetOptions {
+export interface GetOrSetOptions<T = unknown> extends Pick<SetOptions, 'tags'> {
+  /** A function is given the value that was loaded. Default: the cache's `ttl`. `0` stores nothing. */
+  readonly ttl?: Ttl | ((value: T) => Ttl);
   /** Default: the cache's `loadTimeout`. */
   readonly loadTimeout?: Ttl;
+  /**
+   * For how long after its ttl the value is answered at once, while one load in the background makes it new.
+   * Default: the cache's `staleWhileRevalidate`.
+   */
+  readonly staleWhileRevalidate?: Ttl;
+  /**
+   * For how long after its ttl the value is answered in place of an error of its load, which is then not tried again
+   * for a second, after more failures for up to 30. Default: the cache's `staleIfError`.
+   */
+  readonly staleIfError?: Ttl;
+  /**
+   * Whether only one of all processes that share the backend loads this key at a time. The others wait for it, or
+   * answer stale; of one that died they learn within about 5 seconds. After `loadTimeout` they load by themselves.
+   * Default: false, which is one load in each process.
+   */
+  readonly lock?: boolean;
+}
+
+/** What can be said of a lock. */
+export interface LockOptions {
+  /** How long to wait while others hold it. Default: 10 seconds. */
+  readonly wait?: Ttl;
 }
 
 /** So many entries of `setMany` are written at once: their answers come in well before the deadline of the first. */
 const WRITES_AT_ONCE = 100;
+
+const DEFAULT_LOCK_WAIT = '10s';
+/** Renewed three times in its life, over a network. */
+const SHORTEST_LOCK_MS = 100;
+/** A timer of Node takes at most 2^31 - 1 ms (24.8 days), and fires at once for more. */
+const LONGEST_LOCK_MS = 86_400_000;
 
 /**
  * The operations on a cache, or on a namespace of it. A key is any string. Absent is `undefined`; `null` is a value.
@@ -118,13 +156,13 @@ export class CacheNamespace {
    * callers share one load. Every caller gets a copy of its own, on a miss as on a hit. `undefined` is not stored.
    *
    * @param load is given a signal that aborts when `loadTimeout` is over
-   * @param options a ttl, or ttl, tags and loadTimeout. Default: the cache's ttl and loadTimeout, no tags
-   * @throws what `load` throws, unchanged, to all that wait for it; nothing is stored
+   * @param options a ttl, or options. Default: the cache's ttl, loadTimeout and stale windows, no tags, no lock
+   * @throws what `load` throws, unchanged, to all that wait for it, unless a stale value stands in; nothing is stored
    * @throws LoadTimeoutError if it takes longer than `loadTimeout`
    * @throws UnserializableValueError if what it answers can't be stored
    * @throws RangeError for a wrong ttl, TypeError for a wrong key or tag
    */
-  async getOrSet<T>(key: string, load: Load<T>, options: Ttl | GetOrSetOptions = {}): Promise<T> {
+  async getOrSet<T>(key: string, load: Load<T>, options: Ttl | GetOrSetOptions<T> = {}): Promise<T> {
     if (typeof load !== 'function') throw new TypeError('CacheService.getOrSet: load must be a function.');
     const fetched = await this.engine.fetch<T>(this.#key(key, 'getOrSet'), load, this.#fetching(options));
     return fetched.value;
@@ -178,7 +216,7 @@ export class CacheNamespace {
       return this.engine.change(
         entryKey,
         this.#markers,
-        (entry) => entry && rewrite(entry, Date.now() + ttlMs),
+        (entry) => entry && this.#rewrite(entry, Date.now() + ttlMs),
       );
     }
     const found = await this.has(key);
@@ -205,13 +243,12 @@ export class CacheNamespace {
     await this.engine.change(this.#key(key, 'increment'), this.#markers, (entry) => {
       if (entry !== undefined) {
         sum = this.#number(key, entry) + by;
-        return rewrite(entry, entry.freshUntilMs, this.engine.values.serialize(sum));
+        return this.#write(sum, entry);
       }
       sum = by;
       if (ttlMs === 0) return undefined;
       const nowMs = Date.now();
-      const header = { kind: 'value' as const, storedAtMs: nowMs, freshUntilMs: nowMs + ttlMs, tags };
-      return { bytes: encodeValue(this.engine.values.serialize(sum), header), ttlMs };
+      return this.#write(sum, { kind: 'value', storedAtMs: nowMs, freshUntilMs: nowMs + ttlMs, tags });
     });
     return sum;
   }
@@ -227,6 +264,60 @@ export class CacheNamespace {
     checkName(name, 'CacheService.namespace: the name');
     const path = this.#path === '' ? name : `${this.#path}/${name}`;
     return new CacheNamespace(this.engine, path, [...this.#markers, namespaceTagKey(path)]);
+  }
+
+  /**
+   * Runs `work` while nobody else holds the lock `key`, in any process that shares the backend. (A lock is not an
+   * entry: it has names of its own.)
+   *
+   * The lock is renewed while the work runs. It can be lost all the same: to a `clear`, to a backend that is away, to a
+   * process that stood still for the whole ttl. So what must never happen twice needs a guard of its own where it
+   * takes effect.
+   *
+   * @param ttl how long the lock outlives a holder that died: 0.1 seconds to 24 hours
+   * @param work is given a signal that aborts when the lock is lost
+   * @returns what `work` answers
+   * @throws LockNotAcquiredError if others held it for the whole time `wait`
+   * @throws BackendUnavailableError if the backend failed; else what `work` throws
+   */
+  async lock<T>(
+    key: string,
+    ttl: Ttl,
+    work: (signal: AbortSignal) => Awaitable<T>,
+    options: LockOptions = {},
+  ): Promise<T> {
+    checkOptionNames(options, ['wait'], 'CacheService.lock');
+    if (typeof work !== 'function') throw new TypeError('CacheService.lock: work must be a function.');
+    const leaseMs = toMilliseconds(ttl, 'CacheService.lock');
+    if (leaseMs < SHORTEST_LOCK_MS || leaseMs > LONGEST_LOCK_MS) {
+      throw new RangeError(
+        `CacheService.lock: ttl ${ttl} is out of range. A lock lives from 100 ms to 24 hours.`,
+      );
+    }
+    const waitMs = toMilliseconds(options.wait ?? DEFAULT_LOCK_WAIT, 'CacheService.lock, wait');
+    // Checked like the key of an entry.
+    this.#key(key, 'lock');
+    const lock = this.#path === '' ? lockKey(key) : namespacedLockKey(this.#path, key);
+    return this.engine.locks.run({ key: lock, leaseMs, waitMs }, work);
+  }
+
+  /** The same entry with another end. */
+  #rewrite(entry: Entry, freshUntilMs: number): { bytes: Uint8Array; ttlMs: number } {
+    const bytes = encodeEntry({ ...entry, freshUntilMs }, entry.payload);
+    return { bytes, ttlMs: this.#keptMs(freshUntilMs) };
+  }
+
+  #write(
+    value: number,
+    { kind, storedAtMs, freshUntilMs, tags }: Omit<NewHeader, 'codec'>,
+  ): { bytes: Uint8Array; ttlMs: number } {
+    const header = { kind, storedAtMs, freshUntilMs, tags };
+    const bytes = this.engine.values.encode(this.engine.values.serialize(value), header);
+    return { bytes, ttlMs: this.#keptMs(freshUntilMs) };
+  }
+
+  #keptMs(freshUntilMs: number): number {
+    return Math.max(1, freshUntilMs + this.engine.options.staleMs - Date.now());
   }
 
   #number(key: string, entry: Entry): number {
@@ -254,21 +345,27 @@ export class CacheNamespace {
   }
 
   #writing(options: Ttl | SetOptions, method: string): { ttlMs: number; markers: readonly EntryKey[] } {
-    const { ttl, tags } = asOptions(options, method);
+    const { ttl, tags } = asOptions<SetOptions>(options, SET_OPTIONS, method);
     return { ttlMs: this.#ttlMs(ttl, method), markers: this.#markersWith(tags, method) };
   }
 
   /** Runs on every hit, so it makes no object but the one it answers. */
-  #fetching<T>(options: Ttl | GetOrSetOptions): FetchOptions<T> {
-    const { ttl, tags, loadTimeout } = asOptions<GetOrSetOptions>(options, 'getOrSet');
-    const loadTimeoutMs =
-      loadTimeout === undefined
-        ? this.engine.options.loadTimeoutMs
-        : loadTimeoutInMs(loadTimeout, 'CacheService.getOrSet');
+  #fetching<T>(options: Ttl | GetOrSetOptions<T>): FetchOptions<T> {
+    const given = asOptions<GetOrSetOptions<T>>(options, GET_OR_SET_OPTIONS, 'getOrSet');
+    const defaults = this.engine.options;
+    const { ttl, tags, loadTimeout, staleWhileRevalidate, staleIfError, lock = false } = given;
     return {
-      ttlMs: this.#ttlMs(ttl, 'getOrSet'),
+      ttlMs: typeof ttl === 'function' ? ttlOfValue(ttl) : this.#ttlMs(ttl, 'getOrSet'),
       markers: this.#markersWith(tags, 'getOrSet'),
-      loadTimeoutMs,
+      loadTimeoutMs:
+        loadTimeout === undefined ? defaults.loadTimeoutMs : loadTimeoutInMs(loadTimeout, GET_OR_SET),
+      staleWhileRevalidateMs:
+        staleWhileRevalidate === undefined
+          ? defaults.staleWhileRevalidateMs
+          : staleInMs(given, 'staleWhileRevalidate', GET_OR_SET),
+      staleIfErrorMs:
+        staleIfError === undefined ? defaults.staleIfErrorMs : staleInMs(given, 'staleIfError', GET_OR_SET),
+      lock: lock === false ? lock : checkKind(lock, 'boolean', 'lock', GET_OR_SET),
     };
   }
 
@@ -286,14 +383,29 @@ export class CacheNamespace {
 const SET_MANY_TAKES_PAIRS =
   'CacheService.setMany: entries must be pairs of key and value: an array of them, a Map, or Object.entries(...).';
 
-const OPTIONS = new Set<string>(['ttl', 'tags', 'loadTimeout'] satisfies (keyof GetOrSetOptions)[]);
+const GET_OR_SET = 'CacheService.getOrSet';
+
+function ttlOfValue<T>(ttl: (value: T) => Ttl): TtlMs<T> {
+  return (value) => toMilliseconds(ttl(value), `${GET_OR_SET}, ttl of the value`);
+}
+
+const SET_OPTIONS: readonly string[] = ['ttl', 'tags'] satisfies (keyof SetOptions)[];
+
+const GET_OR_SET_OPTIONS = [
+  'ttl',
+  'tags',
+  'loadTimeout',
+  'staleWhileRevalidate',
+  'staleIfError',
+  'lock',
+] satisfies (keyof GetOrSetOptions)[];
 
 /** @throws CachekitConfigError for an option that does not exist */
-function asOptions<O extends SetOptions>(options: Ttl | O, method: string): O {
+function asOptions<O extends object>(options: Ttl | O, names: readonly string[], method: string): O {
   if (typeof options !== 'object' || options === null) return { ttl: options } as O;
   // By hand, not by `checkOptionNames`: this runs on every hit.
   for (const name in options) {
-    if (!OPTIONS.has(name)) checkOptionNames(options, [...OPTIONS], `CacheService.${method}`);
+    if (!names.includes(name)) checkOptionNames(options, names, `CacheService.${method}`);
   }
   return options;
 }
@@ -303,14 +415,4 @@ function refuseUndefined(value: unknown, method: string, key: string): void {
   throw new TypeError(
     `CacheService.${method}("${key}"): undefined means "absent" and can't be stored. Use null, or delete the key.`,
   );
-}
-
-/** The same entry with another end, or another payload too. */
-function rewrite(
-  entry: Entry,
-  freshUntilMs: number,
-  value: SerializedValue = entry,
-): { bytes: Uint8Array; ttlMs: number } {
-  const bytes = encodeValue(value, { ...entry, freshUntilMs });
-  return { bytes, ttlMs: Math.max(1, freshUntilMs - Date.now()) };
 }

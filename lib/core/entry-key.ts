@@ -19,6 +19,21 @@ export function namespacedKey(namespace: string, key: string): EntryKey {
   return `n:${namespace}:${key}` as EntryKey;
 }
 
+/** The key of a lock. */
+export function lockKey(key: string): EntryKey {
+  return `l:${key}` as EntryKey;
+}
+
+/** The key of a lock in a namespace. */
+export function namespacedLockKey(namespace: string, key: string): EntryKey {
+  return `L:${namespace}:${key}` as EntryKey;
+}
+
+/** The key that a health check writes. */
+export function probeKey(): EntryKey {
+  return 'p:health' as EntryKey;
+}
+
 /** The key of the marker that stands for a tag. */
 export function tagKey(tag: string): EntryKey {
   return `t:${tag}` as EntryKey;

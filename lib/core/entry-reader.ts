@@ -8,14 +8,21 @@ import type { PendingInvalidations } from './pending-invalidations.js';
 import type { Store } from './store.js';
 import type { TagMarkers } from './tag-markers.js';
 
-/** A usable entry. */
-export interface Fresh {
-  readonly state: 'fresh';
+/** An entry that may be answered from: what it depends on was not invalidated. */
+export interface Usable {
+  /** `stale`: its ttl is over, but not the time for which the reader takes it stale. */
+  readonly state: 'fresh' | 'stale';
   readonly entry: Entry;
   readonly stored: Stored;
   /** What lies under the markers that the caller named, in their order. */
   readonly markers: readonly (Stored | undefined)[];
 }
+
+/** A usable entry whose ttl is not over. */
+export type Fresh = Usable & { readonly state: 'fresh' };
+
+/** A usable entry whose ttl is over. */
+export type Stale = Usable & { readonly state: 'stale' };
 
 /** No usable entry: there is nothing, or a lease, or something expired, invalidated or broken. */
 export interface Absent {
@@ -33,7 +40,7 @@ export interface Failed {
 }
 
 /** What a read found. */
-export type Reading = Fresh | Absent | Failed;
+export type Reading = Fresh | Stale | Absent | Failed;
 
 const FAILED: Failed = { state: 'failed' };
 const NO_MARKERS: readonly (Stored | undefined)[] = [];
@@ -50,10 +57,12 @@ export class EntryReader {
   /**
    * Reads one entry, and in the same call to the backend the markers that the caller knows the entry to carry.
    * A failure of the backend is an answer, not an exception: it was reported.
+   *
+   * @param staleMs for how long after its ttl an entry is still usable
    */
-  read(key: EntryKey, markers: readonly EntryKey[]): Awaitable<Reading> {
+  read(key: EntryKey, markers: readonly EntryKey[], staleMs: number): Awaitable<Reading> {
     try {
-      const reading = this.readOrThrow(key, markers);
+      const reading = this.readOrThrow(key, markers, staleMs);
       return types.isPromise(reading) ? reading.catch(() => FAILED) : reading;
     } catch {
       // The store reported it.
@@ -62,40 +71,54 @@ export class EntryReader {
   }
 
   /** As `read`, for commands: @throws CachekitError if the backend fails */
-  readOrThrow(key: EntryKey, markers: readonly EntryKey[]): Awaitable<Fresh | Absent> {
-    return this.pending.none ? this.readNow(key, markers) : this.readAfterPending(key, markers);
+  readOrThrow(
+    key: EntryKey,
+    markers: readonly EntryKey[],
+    staleMs: number,
+  ): Awaitable<Fresh | Stale | Absent> {
+    return this.pending.none
+      ? this.readNow(key, markers, staleMs)
+      : this.readAfterPending(key, markers, staleMs);
   }
 
   /** What this process could not invalidate is invalidated before it is read. */
-  private async readAfterPending(key: EntryKey, markers: readonly EntryKey[]): Promise<Fresh | Absent> {
+  private async readAfterPending(
+    key: EntryKey,
+    markers: readonly EntryKey[],
+    staleMs: number,
+  ): Promise<Fresh | Stale | Absent> {
     if (this.pending.covers(key, markers)) await this.pending.write();
-    const reading = await this.readNow(key, markers);
-    if (reading.state !== 'fresh' || !this.pending.coversTags(reading.entry.tags)) return reading;
+    const reading = await this.readNow(key, markers, staleMs);
+    if (reading.state === 'absent' || !this.pending.coversTags(reading.entry.tags)) return reading;
     await this.pending.write();
-    return this.readNow(key, markers);
+    return this.readNow(key, markers, staleMs);
   }
 
-  private readNow(key: EntryKey, markers: readonly EntryKey[]): Awaitable<Fresh | Absent> {
+  private readNow(
+    key: EntryKey,
+    markers: readonly EntryKey[],
+    staleMs: number,
+  ): Awaitable<Fresh | Stale | Absent> {
     if (markers.length === 0) {
       const stored = this.store.get(key);
-      return andThen(stored, (found) => this.judge(key, found, markers, NO_MARKERS));
+      return andThen(stored, (found) => this.judge(key, found, markers, NO_MARKERS, staleMs));
     }
     const many = this.store.getMany([key, ...markers]);
-    return andThen(many, ([found, ...rest]) => this.judge(key, found, markers, rest));
+    return andThen(many, ([found, ...rest]) => this.judge(key, found, markers, rest, staleMs));
   }
 
-  /** Reads many entries that carry the same known markers, in at most two calls to the backend. */
+  /** Reads many entries that carry the same known markers, fresh ones only, in at most two calls to the backend. */
   async readMany(keys: readonly EntryKey[], markers: readonly EntryKey[]): Promise<readonly Reading[]> {
-    if (!this.pending.none) return Promise.all(keys.map(async (key) => this.read(key, markers)));
+    if (!this.pending.none) return Promise.all(keys.map(async (key) => this.read(key, markers, 0)));
     try {
       const found = await this.store.getMany([...keys, ...markers]);
       const known = found.slice(keys.length);
       const entries = found.slice(0, keys.length).map((stored, index) => this.decode(keys[index], stored));
-      const others = this.unknownMarkers(entries, markers);
+      const others = unknownMarkers(entries, markers, 0);
       const versions = versionsOf(markers, known, this.tags);
       const more = others.length === 0 ? NO_MARKERS : await this.store.getMany(others);
       for (const [marker, version] of versionsOf(others, more, this.tags)) versions.set(marker, version);
-      return entries.map((entry, index) => settle(entry, found[index], known, versions));
+      return entries.map((entry, index) => settle(entry, found[index], known, versions, 0));
     } catch {
       // The store reported it.
       return keys.map(() => FAILED);
@@ -107,27 +130,20 @@ export class EntryReader {
     stored: Stored | undefined,
     markers: readonly EntryKey[],
     known: readonly (Stored | undefined)[],
-  ): Awaitable<Fresh | Absent> {
+    staleMs: number,
+  ): Awaitable<Fresh | Stale | Absent> {
     const entry = this.decode(key, stored);
-    if (entry === undefined || entry.tags.length === 0) return settle(entry, stored, known, NO_VERSIONS);
+    if (entry === undefined || entry.tags.length === 0) {
+      return settle(entry, stored, known, NO_VERSIONS, staleMs);
+    }
     const versions = versionsOf(markers, known, this.tags);
-    const others = this.unknownMarkers([entry], markers);
-    if (others.length === 0) return settle(entry, stored, known, versions);
+    const others = unknownMarkers([entry], markers, staleMs);
+    if (others.length === 0) return settle(entry, stored, known, versions, staleMs);
     // Only the entry knew these tags: a second read. It comes after the first, so it can only see more invalidations.
     return andThen(this.store.getMany(others), (more) => {
       for (const [marker, version] of versionsOf(others, more, this.tags)) versions.set(marker, version);
-      return settle(entry, stored, known, versions);
+      return settle(entry, stored, known, versions, staleMs);
     });
-  }
-
-  private unknownMarkers(entries: readonly (Entry | undefined)[], known: readonly EntryKey[]): EntryKey[] {
-    const unknown = new Set<string>();
-    for (const entry of entries) {
-      if (entry === undefined || entry.freshUntilMs <= Date.now()) continue;
-      for (const [marker] of entry.tags) unknown.add(marker);
-    }
-    for (const marker of known) unknown.delete(marker);
-    return [...unknown] as EntryKey[];
   }
 
   /** The entry in these bytes; none, with an event, where they are not what this package wrote. */
@@ -144,12 +160,28 @@ export class EntryReader {
 
 const NO_VERSIONS: ReadonlyMap<string, string | undefined> = new Map();
 
+/** The markers that only the entries know, of those entries that may be usable. */
+function unknownMarkers(
+  entries: readonly (Entry | undefined)[],
+  known: readonly EntryKey[],
+  staleMs: number,
+): EntryKey[] {
+  const nowMs = Date.now();
+  const unknown = new Set<string>();
+  for (const entry of entries) {
+    if (entry === undefined || entry.freshUntilMs + staleMs <= nowMs) continue;
+    for (const [marker] of entry.tags) unknown.add(marker);
+  }
+  for (const marker of known) unknown.delete(marker);
+  return [...unknown] as EntryKey[];
+}
+
 function versionsOf(
   markers: readonly EntryKey[],
   stored: readonly (Stored | undefined)[],
   tags: TagMarkers,
 ): Map<string, string | undefined> {
-  return new Map(markers.map((marker, index) => [marker, tags.versionIn(stored[index])]));
+  return new Map(markers.map((marker, index) => [marker, tags.versionIn(marker, stored[index])]));
 }
 
 function settle(
@@ -157,18 +189,25 @@ function settle(
   stored: Stored | undefined,
   markers: readonly (Stored | undefined)[],
   versions: ReadonlyMap<string, string | undefined>,
-): Fresh | Absent {
-  if (entry !== undefined && stored !== undefined && isUsable(entry, versions)) {
-    return { state: 'fresh', entry, stored, markers };
-  }
-  const seen = stored?.version;
-  return entry?.kind === 'lease'
-    ? { state: 'absent', seen, lease: entry, markers }
-    : { state: 'absent', seen, markers };
+  staleMs: number,
+): Fresh | Stale | Absent {
+  if (stored === undefined) return { state: 'absent', seen: undefined, markers };
+  const seen = stored.version;
+  if (entry === undefined) return { state: 'absent', seen, markers };
+  if (entry.kind === 'lease') return { state: 'absent', seen, lease: entry, markers };
+  const state = stateOf(entry, versions, staleMs);
+  if (state === 'absent') return { state, seen, markers };
+  return state === 'fresh' ? { state, entry, stored, markers } : { state, entry, stored, markers };
 }
 
-function isUsable(entry: Entry, versions: ReadonlyMap<string, string | undefined>): boolean {
-  if (entry.kind !== 'value' && entry.kind !== 'http') return false;
-  if (entry.freshUntilMs <= Date.now()) return false;
-  return entry.tags.every(([marker, version]: TagVersion) => versions.get(marker) === version);
+function stateOf(
+  entry: Entry,
+  versions: ReadonlyMap<string, string | undefined>,
+  staleMs: number,
+): 'fresh' | 'stale' | 'absent' {
+  if (entry.kind !== 'value' && entry.kind !== 'http') return 'absent';
+  const nowMs = Date.now();
+  if (entry.freshUntilMs + staleMs <= nowMs) return 'absent';
+  if (!entry.tags.every(([marker, version]: TagVersion) => versions.get(marker) === version)) return 'absent';
+  return entry.freshUntilMs > nowMs ? 'fresh' : 'stale';
 }

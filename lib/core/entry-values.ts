@@ -1,6 +1,7 @@
-import type { Entry } from './entry.js';
+import { pack, unpack } from './compression.js';
+import { encodeEntry, type Entry, type NewHeader } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
-import type { Fresh } from './entry-reader.js';
+import type { Usable } from './entry-reader.js';
 import { excerpt, messageOf, UnserializableValueError } from './errors.js';
 import type { CacheEventListener } from './events.js';
 import type { ResolvedCacheOptions } from './options.js';
@@ -10,7 +11,7 @@ import { freezeJson, shareFrozen } from './shared-value.js';
 /** Makes values of payloads and payloads of values, as the options of a cache say. */
 export class EntryValues {
   constructor(
-    private readonly options: Pick<ResolvedCacheOptions, 'serializer' | 'isolate'>,
+    private readonly options: Pick<ResolvedCacheOptions, 'serializer' | 'isolate' | 'compression'>,
     private readonly report: CacheEventListener,
   ) {}
 
@@ -19,13 +20,23 @@ export class EntryValues {
     return serialize(this.options.serializer, value);
   }
 
+  /**
+   * Writes an entry that holds a value, compressed if it is long enough.
+   *
+   * @param header all that the value itself does not say
+   */
+  encode(value: SerializedValue, header: Omit<NewHeader, 'codec' | 'isZipped'>): Uint8Array {
+    const { payload, isZipped } = pack(value, this.options.compression);
+    return encodeEntry({ ...header, codec: value.codec, isZipped }, payload);
+  }
+
   /** The value in an entry. @throws whatever the serializer throws for a payload that it can't read */
   decode(entry: Entry): unknown {
-    return this.options.serializer.deserialize(entry.codec, entry.payload);
+    return this.options.serializer.deserialize(entry.codec, unpack(entry));
   }
 
   /** The reader's copy of the value in a usable entry; nothing, with an event, if its payload can't be read. */
-  read(key: EntryKey, { entry, stored }: Fresh): { readonly value: unknown } | undefined {
+  read(key: EntryKey, { entry, stored }: Usable): { readonly value: unknown } | undefined {
     try {
       if (this.options.isolate) return { value: this.decode(entry) };
       return { value: shareFrozen(stored, entry, () => this.decode(entry)) };

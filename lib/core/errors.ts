@@ -53,6 +53,19 @@ export class LoadTimeoutError extends CachekitError {
   }
 }
 
+/** A lock was not free within the time that its caller was willing to wait. Its work was not run. */
+export class LockNotAcquiredError extends CachekitError {
+  constructor(
+    readonly key: string,
+    readonly waitMs: number,
+  ) {
+    super(
+      `The lock "${excerpt(key)}" was held by others for ${waitMs} ms (option wait). Try again later, wait longer, or ` +
+        'hold it for a shorter time.',
+    );
+  }
+}
+
 /** A value that can't be stored and read back: a function, a symbol, an own `__proto__` key. */
 export class UnserializableValueError extends CachekitError {}
 

@@ -5,9 +5,12 @@ export type BackendOperation = 'open' | 'close' | 'get' | 'set' | 'replace' | 'd
  * What happened in a cache. `key` is the key as the app gave it: in a namespace, the
  * namespace and a colon before it; for an HTTP answer, its route as JSON text.
  *
- * - `hit`, `miss`: a read found a fresh entry, or none
+ * - `hit`, `miss`: a read found a usable entry (`stale`: one whose ttl is over), or none
  * - `collapsed`: a caller waited for the load of another
  * - `set`, `delete`, `invalidate`, `clear`: a write took effect
+ * - `evict`: the backend dropped an entry for want of room. Only backends in this process tell
+ * - `refresh`: a stale value is loaded anew in the background
+ * - `refresh-failed`: a load failed, and the stale value stays, or is answered in place of the error
  * - `not-stored`: a load's answer was given to its callers but not stored, and why
  * - `timeout`: a load ran longer than its `loadTimeout`
  * - `error`: the backend failed, or what it holds can't be read
@@ -15,7 +18,12 @@ export type BackendOperation = 'open' | 'close' | 'get' | 'set' | 'replace' | 'd
  * - `caught-up`: invalidations that had failed were written, so many keys and tags, or a whole `clear`
  */
 export type CacheEvent =
-  | { readonly type: 'hit' | 'miss' | 'collapsed' | 'set' | 'delete'; readonly key: string }
+  | { readonly type: 'hit'; readonly key: string; readonly stale: boolean }
+  | {
+      readonly type: 'miss' | 'collapsed' | 'set' | 'delete' | 'evict' | 'refresh';
+      readonly key: string;
+    }
+  | { readonly type: 'refresh-failed'; readonly key: string; readonly error: unknown }
   | {
       readonly type: 'not-stored';
       readonly key: string;

@@ -24,6 +24,8 @@ export class FailureLog {
   private readonly logger = new Logger('Cachekit');
   private readonly warnings = new QuietWindow();
   private readonly evictions = new QuietWindow();
+  /** The app's own failures, which say nothing of the cache. */
+  private readonly refreshes = new QuietWindow();
   private outage: Outage | undefined;
 
   /** @param cache its name, for the message */
@@ -36,6 +38,11 @@ export class FailureLog {
     } else if (event.type === 'not-stored') {
       if (event.error === undefined || event.reason === 'backend') return;
       this.warn(`"${excerpt(event.key)}" was answered but not stored: ${messageOf(event.error)}`);
+    } else if (event.type === 'refresh-failed') {
+      this.refreshes.say(
+        `"${excerpt(event.key)}" stays stale, since its load failed: ${messageOf(event.error)}`,
+        (message) => this.logger.warn(`${this.cache}: ${message}`),
+      );
     } else if (this.outage !== undefined && SUCCESSES.has(event.type)) {
       this.worked(this.outage);
     }

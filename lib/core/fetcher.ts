@@ -1,19 +1,28 @@
 import type { Awaitable } from '../backends/cache-backend.js';
 import { andThen } from './awaitable.js';
+import { BackOff } from './back-off.js';
+import type { BackgroundRefreshes } from './background-refreshes.js';
 import { type EntryKey, readable } from './entry-key.js';
-import type { Absent, EntryReader, Failed, Fresh, Reading } from './entry-reader.js';
+import type { Absent, EntryReader, Failed, Reading, Stale, Usable } from './entry-reader.js';
 import type { EntryValues } from './entry-values.js';
 import type { CacheEventListener } from './events.js';
+import { isRefreshing } from './lease.js';
 import { type Load, waitWithTimeout } from './load-timeout.js';
-import type { Admission, Loaded, Loader, LoadRequest } from './loader.js';
+import type { Admission, Loaded, Loader, LoadRequest, TtlMs } from './loader.js';
 import type { Flight, Sight, SingleFlight } from './single-flight.js';
 import type { TagMarkers } from './tag-markers.js';
 
 /** How a value is fetched. */
 export interface FetchOptions<T> {
   /** How long it stays fresh, counted from the start of its load. `0`: the cache is neither read nor written. */
-  readonly ttlMs: number;
+  readonly ttlMs: TtlMs<T>;
   readonly loadTimeoutMs: number;
+  /** For how long after its ttl a value is answered at once, while it is loaded anew. */
+  readonly staleWhileRevalidateMs: number;
+  /** For how long after its ttl a value is answered in place of an error of its load. */
+  readonly staleIfErrorMs: number;
+  /** Whether only one process loads at a time, while others wait for it. */
+  readonly lock: boolean;
   /** The markers of its tags. */
   readonly markers: readonly EntryKey[];
   /** Default: `'value'`. */
@@ -22,6 +31,8 @@ export interface FetchOptions<T> {
   readonly admit?: (value: T) => Admission;
   /** Default: `'reject'`. */
   readonly onUnserializable?: 'reject' | 'own';
+  /** Whether a stale value is answered in place of this error of the load. Default: of every one. */
+  readonly excuses?: (error: unknown) => boolean;
 }
 
 /** A value, and where it came from. */
@@ -29,22 +40,30 @@ export interface Fetched<T> {
   readonly value: T;
   /** Answered from the store. */
   readonly hit: boolean;
+  /** A hit whose ttl is over: it is being loaded anew, or that failed. `undefined`: it is fresh. */
+  readonly stale: 'revalidating' | 'error' | undefined;
   /** The load of this value was written to the store. */
   readonly stored: boolean;
   /** Waited for the load of another caller. */
   readonly collapsed: boolean;
-  /** How long it stays fresh, in milliseconds; `Infinity` for ever, `0` if it is not in the store. */
+  /** How long it stays fresh, in milliseconds; `Infinity` for ever, `0` if it is not in the store, negative if stale. */
   readonly ttlMs: number;
 }
 
+/** What was found that can't be answered from. */
+type Seen = Stale | Absent | Failed;
+
 /** Answers from the store, or by a load that all who ask at the same time share. */
 export class Fetcher {
+  private readonly backOff = new BackOff();
+
   constructor(
     private readonly reader: EntryReader,
     private readonly values: EntryValues,
     private readonly loader: Loader,
     private readonly tags: TagMarkers,
     private readonly flights: SingleFlight<Loaded<unknown>>,
+    private readonly refreshes: BackgroundRefreshes,
     private readonly report: CacheEventListener,
   ) {}
 
@@ -52,69 +71,151 @@ export class Fetcher {
   fetch<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): Awaitable<Fetched<T>> {
     const askedAt = this.flights.now();
     if (options.ttlMs === 0) return this.loadAlone(requestOf(key, load, options));
-    return andThen(this.reader.read(key, options.markers), (reading) => {
+    return andThen(this.reader.read(key, options.markers, staleMsOf(options)), (reading) => {
       const hit = reading.state === 'fresh' ? this.hit<T>(key, reading) : undefined;
       if (hit !== undefined) return hit;
-      return this.joinOrLoad(requestOf(key, load, options), absentOf(reading), askedAt, SECOND_FLIGHTS);
+      const request = requestOf(key, load, options);
+      if (reading.state === 'stale') return this.fetchStale(request, reading, askedAt);
+      return this.joinOrLoad(request, seenOf(reading), askedAt, SECOND_FLIGHTS);
     });
   }
 
-  private hit<T>(key: EntryKey, reading: Fresh): Fetched<T> | undefined {
+  private hit<T>(key: EntryKey, reading: Usable, stale?: Fetched<T>['stale']): Fetched<T> | undefined {
     const found = this.values.read(key, reading);
     if (found === undefined) return undefined;
-    this.report({ type: 'hit', key: readable(key) });
+    this.report({ type: 'hit', key: readable(key), stale: stale !== undefined });
     const ttlMs = reading.entry.freshUntilMs - Date.now();
-    return { value: found.value as T, hit: true, stored: false, collapsed: false, ttlMs };
+    return { value: found.value as T, hit: true, stale, stored: false, collapsed: false, ttlMs };
+  }
+
+  /** Answers the stale value and loads it anew: after that, or before, if it is too old to be answered just so. */
+  private fetchStale<T>(request: FetchRequest<T>, reading: Stale, askedAt: number): Awaitable<Fetched<T>> {
+    const { key, options } = request;
+    const lateMs = Date.now() - reading.entry.freshUntilMs;
+    if (lateMs < options.staleWhileRevalidateMs) {
+      const stale = this.hit<T>(key, reading, 'revalidating');
+      if (stale !== undefined) this.refresh(request, reading, askedAt);
+      if (stale !== undefined) return stale;
+    } else if (this.backOff.holdsBack(key)) {
+      const stale = this.hit<T>(key, reading, 'error');
+      if (stale !== undefined) return stale;
+    }
+    return this.loadOrExcuse(request, reading, askedAt);
+  }
+
+  /** Loads in the background, unless that is being done, failed just now, or too much of it is going on. */
+  private refresh<T>(request: FetchRequest<T>, reading: Stale, askedAt: number): void {
+    const { key, options } = request;
+    if (!this.refreshes.admits || this.backOff.holdsBack(key)) return;
+    if (options.lock && isRefreshing(reading.entry, Date.now())) return;
+    const sight = this.sightOf(reading, askedAt, request.markers);
+    if (this.flights.find(key, sight) !== undefined) return;
+    this.report({ type: 'refresh', key: readable(key) });
+    const result: Promise<unknown> = this.start(request, reading, sight).result;
+    this.refreshes.add(
+      result.then(
+        () => undefined,
+        (error: unknown) => {
+          this.report({ type: 'refresh-failed', key: readable(key), error });
+        },
+      ),
+    );
+  }
+
+  private async loadOrExcuse<T>(
+    request: FetchRequest<T>,
+    reading: Stale,
+    askedAt: number,
+  ): Promise<Fetched<T>> {
+    try {
+      return await this.joinOrLoad(request, reading, askedAt, SECOND_FLIGHTS);
+    } catch (error) {
+      const stale = await this.excuse(request, error);
+      if (stale === undefined) throw error;
+      return stale;
+    }
+  }
+
+  /** The stale value in place of an error; `undefined` if it is too old by now, or was invalidated meanwhile. */
+  private async excuse<T>(
+    { key, markers, options }: FetchRequest<T>,
+    error: unknown,
+  ): Promise<Fetched<T> | undefined> {
+    if (!options.excuses(error)) return undefined;
+    const reading = await this.reader.read(key, markers, options.staleIfErrorMs);
+    if (reading.state !== 'fresh' && reading.state !== 'stale') return undefined;
+    const stale = this.hit<T>(key, reading, reading.state === 'stale' ? 'error' : undefined);
+    if (stale !== undefined) this.report({ type: 'refresh-failed', key: readable(key), error });
+    return stale;
   }
 
   private async joinOrLoad<T>(
-    request: LoadRequest<T>,
-    seen: Absent | Failed,
+    request: FetchRequest<T>,
+    seen: Seen,
     askedAt: number,
     flightsLeft: number,
   ): Promise<Fetched<T>> {
-    const { key, markers } = request;
-    // One map for the flights of all types of values: whoever asks for a key knows what lies under it.
-    const flights = this.flights as SingleFlight<Loaded<T>>;
+    const { key, markers, options } = request;
     const sight = this.sightOf(seen, askedAt, markers);
-    const running = flights.find(key, sight);
+    // One map for the flights of all types of values: whoever asks for a key knows what lies under it.
+    const running = (this.flights as SingleFlight<Loaded<T>>).find(key, sight);
     if (running !== undefined) {
       this.report({ type: 'collapsed', key: readable(key) });
-      const loaded = await waitWithTimeout(running.result, readable(key), request.options.loadTimeoutMs);
+      // With `lock`, the load may have to wait for one in another process.
+      const waitMs = options.loadTimeoutMs * (options.lock ? 2 : 1);
+      const loaded = await waitWithTimeout(running.result, readable(key), waitMs);
       const shared = this.deliver(key, loaded, { collapsed: true });
       return shared ?? this.fetchAgain(request, flightsLeft);
     }
     this.report({ type: 'miss', key: readable(key) });
-    const flight = flights.start(key, markers, sight, (self) => this.loader.run(request, seen, self));
-    const loaded = await flight.result;
+    const loaded = await this.start(request, seen, sight).result;
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
     return this.deliver(key, loaded, { collapsed: false }) ?? this.loadAlone(request);
+  }
+
+  /** Starts a load that others may join. */
+  private start<T>(request: FetchRequest<T>, seen: Seen, sight: Sight): Flight<Loaded<T>> {
+    const flights = this.flights as SingleFlight<Loaded<T>>;
+    return flights.start(request.key, request.markers, sight, async (flight) => {
+      try {
+        const loaded = await this.loader.run(request, seen, flight);
+        this.backOff.worked(request.key);
+        return loaded;
+      } catch (error) {
+        // Where no stale value could stand in, the next caller must try again.
+        if (request.options.staleMs > 0) this.backOff.failed(request.key);
+        throw error;
+      }
+    });
   }
 
   /**
    * What the load brought belongs to the caller whose load it was. Those who waited share another one, since not every
    * load of the key need be so; if that one is too, each goes its own way.
    */
-  private async fetchAgain<T>(request: LoadRequest<T>, flightsLeft: number): Promise<Fetched<T>> {
+  private async fetchAgain<T>(request: FetchRequest<T>, flightsLeft: number): Promise<Fetched<T>> {
     if (flightsLeft === 0) return this.loadAlone(request);
     const askedAt = this.flights.now();
-    const reading = await this.reader.read(request.key, request.markers);
+    const reading = await this.reader.read(request.key, request.markers, request.options.staleMs);
     const hit = reading.state === 'fresh' ? this.hit<T>(request.key, reading) : undefined;
-    return hit ?? this.joinOrLoad(request, absentOf(reading), askedAt, flightsLeft - 1);
+    return hit ?? this.joinOrLoad(request, seenOf(reading), askedAt, flightsLeft - 1);
   }
 
   /** Loads for this caller only, and stores nothing. */
-  private async loadAlone<T>(request: LoadRequest<T>): Promise<Fetched<T>> {
+  private async loadAlone<T>(request: FetchRequest<T>): Promise<Fetched<T>> {
     const nobodyJoins = this.flights.create(request.markers) as Flight<Loaded<T>>;
     const loaded = await this.loader.run(request, { state: 'failed' }, nobodyJoins);
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
     return this.deliver(request.key, loaded, { collapsed: false }) as Fetched<T>;
   }
 
-  private sightOf(seen: Absent | Failed, askedAt: number, markers: readonly EntryKey[]): Sight {
+  private sightOf(seen: Seen, askedAt: number, markers: readonly EntryKey[]): Sight {
     if (seen.state === 'failed') return { askedAt, read: false, seen: undefined, tags: [] };
-    const tags = markers.map((marker, index) => [marker, this.tags.versionIn(seen.markers[index])] as const);
-    return { askedAt, read: true, seen: seen.seen, tags };
+    const tags = markers.map(
+      (marker, index) => [marker, this.tags.versionIn(marker, seen.markers[index])] as const,
+    );
+    const version = seen.state === 'stale' ? seen.stored.version : seen.seen;
+    return { askedAt, read: true, seen: version, tags };
   }
 
   /** One caller's copy of what a flight brought; `undefined` if it can't have one and must load by itself. */
@@ -131,31 +232,48 @@ export class Fetcher {
     }
     const value = this.values.readBack(key, loaded.value) as T;
     const ttlMs = loaded.stored ? loaded.freshUntilMs - Date.now() : 0;
-    return { value, hit: false, stored: loaded.stored, collapsed, ttlMs };
+    return { value, hit: false, stale: undefined, stored: loaded.stored, collapsed, ttlMs };
   }
+}
+
+/** A request whose caller may take a stale value. */
+interface FetchRequest<T> extends LoadRequest<T> {
+  readonly options: LoadRequest<T>['options'] &
+    Required<Pick<FetchOptions<T>, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'excuses'>>;
 }
 
 /** How many more loads a caller waits for after one whose value could not be shared. */
 const SECOND_FLIGHTS = 1;
 
-const NOT_CACHED = { hit: false, stored: false, collapsed: false, ttlMs: 0 } as const;
+/** What is said of a value that the cache knows nothing of. */
+export const NOT_CACHED = {
+  hit: false,
+  stale: undefined,
+  stored: false,
+  collapsed: false,
+  ttlMs: 0,
+} as const;
 
-function requestOf<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): LoadRequest<T> {
-  const {
-    markers,
-    ttlMs,
-    loadTimeoutMs,
-    kind = 'value',
-    admit = storeAll,
-    onUnserializable = 'reject',
-  } = options;
-  return { key, markers, load, options: { kind, ttlMs, loadTimeoutMs, admit, onUnserializable } };
+function requestOf<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): FetchRequest<T> {
+  const { kind = 'value', admit = storeAll, onUnserializable = 'reject', excuses = excuseAll } = options;
+  const { markers, ...rest } = options;
+  const staleMs = staleMsOf(options);
+  return { key, markers, load, options: { ...rest, staleMs, kind, admit, onUnserializable, excuses } };
+}
+
+/** How long after its ttl an entry can be of use. */
+function staleMsOf({
+  staleWhileRevalidateMs,
+  staleIfErrorMs,
+}: Pick<FetchOptions<never>, 'staleWhileRevalidateMs' | 'staleIfErrorMs'>): number {
+  return Math.max(staleWhileRevalidateMs, staleIfErrorMs);
 }
 
 const storeAll = (): Admission => 'store';
+const excuseAll = (): boolean => true;
 
 /** A fresh entry that could not be decoded is one to load and write over. */
-function absentOf(reading: Reading): Absent | Failed {
+function seenOf(reading: Reading): Seen {
   if (reading.state !== 'fresh') return reading;
   return { state: 'absent', seen: reading.stored.version, markers: reading.markers };
 }

@@ -1,15 +1,13 @@
-import { encodeValue, type TagVersion } from './entry.js';
+import type { Claim, ClaimRequest, Claims } from './claims.js';
 import { type EntryKey, readable } from './entry-key.js';
-import type { Absent, EntryReader, Failed, Fresh } from './entry-reader.js';
+import type { Absent, Failed, Fresh, Stale } from './entry-reader.js';
 import type { EntryValues } from './entry-values.js';
 import { EntryTooLargeError, LoadTimeoutError } from './errors.js';
 import type { CacheEventListener, NotStored } from './events.js';
-import { encodeEndedLease, encodeLease, isSharable } from './lease.js';
 import { type Load, runWithTimeout } from './load-timeout.js';
 import type { SerializedValue } from './serializer.js';
 import type { Flight } from './single-flight.js';
 import type { Store } from './store.js';
-import type { TagMarkers } from './tag-markers.js';
 
 /**
  * What becomes of what a load answered:
@@ -23,19 +21,23 @@ export type Admission = 'store' | 'share' | 'own';
 /** How a value is loaded and kept. */
 export interface LoadOptions<T> {
   readonly kind: 'value' | 'http';
-  /** `0` does not store. Counts from the start of the load. */
-  readonly ttlMs: number;
+  /** `0` does not store. Counts from the start of the load. A function is given the value that was loaded. */
+  readonly ttlMs: TtlMs<T>;
   readonly loadTimeoutMs: number;
+  /** How long the entry is kept after its ttl, to be answered stale. */
+  readonly staleMs: number;
+  /** Whether only one process may load at a time. */
+  readonly lock: boolean;
   readonly admit: (value: T) => Admission;
   /** Whether a value that can't be serialized is an error of the caller, or is handed to it as it is. */
   readonly onUnserializable: 'reject' | 'own';
 }
 
+/** How long a value stays fresh, in milliseconds, or what says so once it is there. */
+export type TtlMs<T> = number | ((value: T) => number);
+
 /** A load that somebody asked for. */
-export interface LoadRequest<T> {
-  readonly key: EntryKey;
-  /** The markers of its tags. */
-  readonly markers: readonly EntryKey[];
+export interface LoadRequest<T> extends ClaimRequest {
   readonly load: Load<T>;
   readonly options: LoadOptions<T>;
 }
@@ -52,39 +54,28 @@ export type Loaded<T> =
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'own'; readonly value: T };
 
-/** A load's right to write: the version it may write over, and the versions of its tags. */
-interface Claim {
-  readonly state: 'claimed';
-  readonly writesOver: string;
-  readonly tags: readonly TagVersion[];
-  /** Whether the lease is this load's own, and so its to give back. */
-  readonly leased: boolean;
-}
-
-/** How often a claim is tried again after somebody else wrote first. */
-const CLAIM_ATTEMPTS = 3;
-
 /** Runs a load from its claim on the key to the stored entry. */
 export class Loader {
   constructor(
     private readonly store: Store,
-    private readonly reader: EntryReader,
-    private readonly tags: TagMarkers,
+    private readonly claims: Claims,
     private readonly values: EntryValues,
+    private readonly freshUntil: (fromMs: number, ttlMs: number) => number,
     private readonly report: CacheEventListener,
   ) {}
 
   /** Rejects with what the load throws, unchanged, or with a `LoadTimeoutError`; never because of the backend. */
   async run<T>(
-    { key, markers, load, options }: LoadRequest<T>,
-    seen: Absent | Failed,
+    request: LoadRequest<T>,
+    seen: Stale | Absent | Failed,
     flight: Flight<Loaded<T>>,
   ): Promise<Loaded<T>> {
-    const taken = await this.claim(key, markers, seen, options.loadTimeoutMs, flight);
+    const { key, load, options } = request;
+    const taken = await this.claims.take(request, seen, flight);
     if (taken.state === 'fresh') return { outcome: 'found', reading: taken };
     const claim = taken.state === 'claimed' ? taken : undefined;
     if (claim === undefined) flight.beginUnclaimed(taken.state === 'failed' ? 'as first seen' : 'unknown');
-    else flight.begin(claim.writesOver, claim.tags);
+    else flight.begin(claim.base, claim.tags);
     const beganMs = Date.now();
     let kept = false;
     try {
@@ -96,48 +87,7 @@ export class Loader {
       if (error instanceof LoadTimeoutError) this.reportTimeout(key, error);
       throw error;
     } finally {
-      if (!kept && claim?.leased) void this.giveBack(key, claim);
-    }
-  }
-
-  /**
-   * Takes the key for a load: answers the claim, or the entry that somebody else stored in the meantime. There is none
-   * if the backend failed, or others were faster again and again: then the load's value is not written.
-   */
-  private async claim(
-    key: EntryKey,
-    markers: readonly EntryKey[],
-    first: Absent | Failed,
-    loadTimeoutMs: number,
-    flight: Flight<unknown>,
-  ): Promise<Claim | Fresh | { state: 'failed' | 'overtaken' }> {
-    if (first.state === 'failed') return first;
-    try {
-      const tags = await this.tags.ensure(markers, first.markers);
-      let seen = first;
-      for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
-        const nowMs = Date.now();
-        if (
-          seen.lease !== undefined &&
-          seen.seen !== undefined &&
-          isSharable(seen.lease, nowMs, loadTimeoutMs)
-        ) {
-          return { state: 'claimed', writesOver: seen.seen, tags, leased: false };
-        }
-        const { bytes, ttlMs } = encodeLease(nowMs, loadTimeoutMs);
-        const lease = await this.store.replace(key, seen.seen, bytes, ttlMs);
-        if (lease !== undefined) return { state: 'claimed', writesOver: lease.version, tags, leased: true };
-        // Somebody wrote since this caller read. What they wrote may be what it wants, but not what those want who ask
-        // from now on: it may be deleted while the answer is on its way.
-        flight.beginUnclaimed('unknown');
-        const again = await this.reader.readOrThrow(key, markers);
-        if (again.state === 'fresh') return again;
-        seen = again;
-      }
-      return { state: 'overtaken' };
-    } catch {
-      // The store reported it.
-      return { state: 'failed' };
+      if (!kept && claim !== undefined) void this.claims.giveBack(key, claim);
     }
   }
 
@@ -158,16 +108,17 @@ export class Loader {
       if (options.onUnserializable === 'reject') throw error;
       return this.notStored(key, 'unserializable', { outcome: 'own', value }, error);
     }
-    const freshUntilMs = beganMs + options.ttlMs;
+    const ttlMs = typeof options.ttlMs === 'number' ? options.ttlMs : options.ttlMs(value);
+    const freshUntilMs = this.freshUntil(beganMs, ttlMs);
     const shared: Loaded<T> = { outcome: 'loaded', value: serialized, freshUntilMs, stored: false };
     if (admission === 'share') return this.notStored(key, 'declined', shared);
-    const ttlMs = freshUntilMs - Date.now();
-    if (ttlMs <= 0) return this.notStored(key, 'expired', shared);
+    const leftMs = freshUntilMs - Date.now();
+    if (leftMs <= 0) return this.notStored(key, 'expired', shared);
     if (claim === undefined) return this.notStored(key, 'backend', shared);
     const header = { kind: options.kind, storedAtMs: beganMs, freshUntilMs, tags: claim.tags };
     try {
-      const bytes = encodeValue(serialized, header);
-      const stored = await this.store.replace(key, claim.writesOver, bytes, ttlMs);
+      const bytes = this.values.encode(serialized, header);
+      const stored = await this.store.replace(key, await claim.finish(), bytes, leftMs + options.staleMs);
       if (stored === undefined) return this.notStored(key, 'outdated', shared);
     } catch (error) {
       const reason = error instanceof EntryTooLargeError ? 'too-large' : 'backend';
@@ -184,15 +135,5 @@ export class Loader {
 
   private reportTimeout(key: EntryKey, error: LoadTimeoutError): void {
     this.report({ type: 'timeout', key: readable(key), timeoutMs: error.timeoutMs });
-  }
-
-  /** Nobody waits for it: a lease that stays ends by itself. */
-  private async giveBack(key: EntryKey, claim: Claim): Promise<void> {
-    const { bytes, ttlMs } = encodeEndedLease(Date.now());
-    try {
-      await this.store.replace(key, claim.writesOver, bytes, ttlMs);
-    } catch {
-      // The store reported it.
-    }
   }
 }

@@ -1,5 +1,7 @@
+import type { Compression } from './compression.js';
 import { CachekitConfigError } from './errors.js';
 import type { CacheEventListener } from './events.js';
+import { checkOptionNames } from './option-names.js';
 import type { CacheSerializer } from './serializer.js';
 import { toMilliseconds, type Ttl } from './ttl.js';
 import { ValueSerializer } from './value.serializer.js';
@@ -10,6 +12,26 @@ export interface CacheOptions {
   readonly ttl?: Ttl;
   /** After this time a load is given up: its callers get a `LoadTimeoutError`. At most 24 hours. Default: 30 seconds. */
   readonly loadTimeout?: Ttl;
+  /**
+   * For how long after its ttl a value is answered at once, while it is loaded anew in the background. For `getOrSet`.
+   * Default: 0, which is never.
+   */
+  readonly staleWhileRevalidate?: Ttl;
+  /**
+   * For how long after its ttl a value is answered in place of an error of its load. The load is then not tried again
+   * for a second, after more failures for up to 30. Default: 0, which is never.
+   */
+  readonly staleIfError?: Ttl;
+  /**
+   * By how much a ttl is shortened at random, so that what was stored at once does not end at once: from 0 to 1, where
+   * 0.1 means by up to a tenth. Default: 0.
+   */
+  readonly jitter?: number;
+  /**
+   * Whether values are compressed (gzip): from so many bytes on; `true` means from 1,024 on. It takes about a
+   * hundredth of a second for a megabyte. Entries are read whatever this says. Default: false.
+   */
+  readonly compress?: boolean | Compression;
   /** Turns values into bytes and back. Default: `ValueSerializer`. */
   readonly serializer?: CacheSerializer;
   /**
@@ -26,6 +48,14 @@ export interface CacheOptions {
 export interface ResolvedCacheOptions {
   readonly ttlMs: number;
   readonly loadTimeoutMs: number;
+  readonly staleWhileRevalidateMs: number;
+  readonly staleIfErrorMs: number;
+  /** How long after its ttl an entry is kept, if the caller says nothing. */
+  readonly staleMs: number;
+  /** From 0 to 1. */
+  readonly jitter: number;
+  /** `undefined`: values are not compressed. */
+  readonly compression: Compression | undefined;
   readonly serializer: CacheSerializer;
   readonly isolate: boolean;
   readonly onEvent: CacheEventListener;
@@ -35,6 +65,10 @@ export interface ResolvedCacheOptions {
 export const CACHE_OPTIONS = [
   'ttl',
   'loadTimeout',
+  'staleWhileRevalidate',
+  'staleIfError',
+  'jitter',
+  'compress',
   'serializer',
   'isolate',
   'onEvent',
@@ -42,6 +76,8 @@ export const CACHE_OPTIONS = [
 
 const DEFAULT_TTL = '60s';
 const DEFAULT_LOAD_TIMEOUT = '30s';
+/** Below about a kilobyte gzip saves next to nothing. */
+const DEFAULT_COMPRESS_BYTES = 1_024;
 /** A timer of Node takes at most 2^31 - 1 ms (24.8 days), and fires at once for more. */
 const LONGEST_LOAD_MS = 86_400_000;
 
@@ -53,9 +89,16 @@ const LONGEST_LOAD_MS = 86_400_000;
  * @throws CachekitConfigError for an option of the wrong kind
  */
 export function resolveCacheOptions(options: CacheOptions, place: string): ResolvedCacheOptions {
+  const staleWhileRevalidateMs = staleInMs(options, 'staleWhileRevalidate', place);
+  const staleIfErrorMs = staleInMs(options, 'staleIfError', place);
   return {
     ttlMs: toMilliseconds(options.ttl ?? DEFAULT_TTL, place),
     loadTimeoutMs: loadTimeoutInMs(options.loadTimeout ?? DEFAULT_LOAD_TIMEOUT, place),
+    staleWhileRevalidateMs,
+    staleIfErrorMs,
+    staleMs: Math.max(staleWhileRevalidateMs, staleIfErrorMs),
+    jitter: checkJitter(options.jitter ?? 0, place),
+    compression: checkCompress(options.compress ?? false, place),
     serializer: checkSerializer(options.serializer ?? new ValueSerializer(), place),
     isolate: checkKind(options.isolate ?? true, 'boolean', 'isolate', place),
     onEvent: checkKind(options.onEvent ?? ignore, 'function', 'onEvent', place),
@@ -72,6 +115,39 @@ export function loadTimeoutInMs(loadTimeout: Ttl, place: string): number {
   if (ms >= 1 && ms <= LONGEST_LOAD_MS) return ms;
   throw new RangeError(
     `${place}: loadTimeout ${loadTimeout} is out of range. A load may take from 1 ms to 24 hours; the default is '30s'.`,
+  );
+}
+
+/**
+ * A stale window in milliseconds; absent means none.
+ *
+ * @throws RangeError for what is not a length of time
+ */
+export function staleInMs(
+  options: Pick<CacheOptions, 'staleWhileRevalidate' | 'staleIfError'>,
+  name: 'staleWhileRevalidate' | 'staleIfError',
+  place: string,
+): number {
+  return toMilliseconds(options[name] ?? 0, `${place}, ${name}`);
+}
+
+function checkJitter(jitter: number, place: string): number {
+  if (jitter >= 0 && jitter <= 1) return jitter;
+  throw new RangeError(
+    `${place}: jitter ${String(jitter)} is out of range. It is the share of a ttl by which it is shortened at random, ` +
+      'from 0 to 1: 0.1 is up to a tenth.',
+  );
+}
+
+function checkCompress(compress: boolean | Compression, place: string): Compression | undefined {
+  if (compress === false) return undefined;
+  if (compress === true) return { overBytes: DEFAULT_COMPRESS_BYTES };
+  if (typeof compress === 'object' && compress !== null && compress.overBytes >= 0) {
+    checkOptionNames(compress, ['overBytes'], `${place}, compress`);
+    return { overBytes: compress.overBytes };
+  }
+  throw new CachekitConfigError(
+    `${place}: the option compress must be true, false, or { overBytes }, a number of bytes such as 1024.`,
   );
 }
 

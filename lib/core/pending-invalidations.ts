@@ -31,6 +31,11 @@ export class PendingInvalidations {
     return this.keys.size === 0 && this.markers.size === 0 && this.clearing === 0;
   }
 
+  /** How many there are; `Infinity` for a whole `clear`. */
+  get count(): number {
+    return this.clearing > 0 ? Infinity : this.keys.size + this.markers.size;
+  }
+
   addKeys(keys: readonly EntryKey[]): void {
     for (const key of keys) this.keys.set(key, ++this.additions);
     this.limit();

@@ -57,6 +57,18 @@ export class Flight<T> {
     this.base = base === 'as first seen' && this.first?.read ? this.first : undefined;
   }
 
+  /** Called while the load waits for its turn: whatever it will bring is newer than what anybody sees who asks now. */
+  awaitTurn(): void {
+    this.loadBeganAt = Infinity;
+    this.claimed = false;
+    this.base = undefined;
+  }
+
+  /** Called when the load's own lease was renewed, and lies there under another version. */
+  rebase(version: string): void {
+    if (this.claimed && this.base !== undefined) this.base = { ...this.base, seen: version };
+  }
+
   /**
    * Whether the result is as new as this caller may expect. It is if the load begins after the caller asked; or if
    * what the caller saw is just what the load put or left there, so that nothing was written, deleted or invalidated

@@ -37,11 +37,19 @@ export function markersOf(tags: readonly string[], place: string): readonly Entr
  * one write, however many entries carry the tag.
  */
 export class TagMarkers {
+  private readonly renewing = new Set<EntryKey>();
+
   constructor(private readonly store: Store) {}
 
-  /** The version that a marker holds; `undefined` where there is none, or something that is not a marker. */
-  versionIn(stored: Stored | undefined): string | undefined {
-    return stored === undefined ? undefined : readVersion(stored)?.version;
+  /**
+   * The version that a marker holds; `undefined` where there is none, or something that is not a marker. One past
+   * half its life is renewed in the background, so that entries which are only read don't outlive their tags.
+   */
+  versionIn(marker: EntryKey, stored: Stored | undefined): string | undefined {
+    const known = stored === undefined ? undefined : readVersion(stored);
+    if (known === undefined || stored === undefined) return undefined;
+    if (isPastHalf(known) && !this.renewing.has(marker)) void this.renew(marker, stored, known.version);
+    return known.version;
   }
 
   /**
@@ -67,11 +75,23 @@ export class TagMarkers {
     );
   }
 
+  private async renew(marker: EntryKey, stored: Stored, version: string): Promise<void> {
+    this.renewing.add(marker);
+    try {
+      // Lost to an invalidation, or to another's renewal: both are right.
+      await this.store.replace(marker, stored.version, encode(version), MARKER_TTL_MS);
+    } catch {
+      // The store reported it; the next read tries again.
+    } finally {
+      this.renewing.delete(marker);
+    }
+  }
+
   private async ensureOne(marker: EntryKey, stored: Stored | undefined): Promise<string> {
     let present = stored;
     for (let attempt = 0; attempt <= ATTEMPTS; attempt++) {
       const known = present === undefined ? undefined : readVersion(present);
-      if (known !== undefined && known.freshUntilMs - Date.now() > MARKER_TTL_MS / 2) return known.version;
+      if (known !== undefined && !isPastHalf(known)) return known.version;
       // Somebody renews it at the same time, or clears again and again: its version is right all the same.
       if (known !== undefined && attempt === ATTEMPTS) return known.version;
       const version = known?.version ?? newVersion();
@@ -84,6 +104,10 @@ export class TagMarkers {
       `The tag "${excerpt(readable(marker))}" was cleared again and again while it was read.`,
     );
   }
+}
+
+function isPastHalf({ freshUntilMs }: { readonly freshUntilMs: number }): boolean {
+  return freshUntilMs - Date.now() <= MARKER_TTL_MS / 2;
 }
 
 function newVersion(): string {

@@ -16,7 +16,9 @@ export type BypassDetail =
   'body' | 'callback' | 'condition' | 'credentials' | 'identity' | 'inputs' | 'key' | 'response';
 
 /** The values of the header `Cache-Status` (RFC 9211). */
-export function fetchedStatus({ hit, collapsed, stored, ttlMs }: Fetched<unknown>): string {
+export function fetchedStatus({ hit, stale, collapsed, stored, ttlMs }: Fetched<unknown>): string {
+  // The handler was asked, and failed.
+  if (stale === 'error') return `fwd=stale; ttl=${Math.floor(ttlMs / 1_000)}`;
   if (collapsed) return 'fwd=uri-miss; collapsed';
   if (hit) return ttlMs === Infinity ? 'hit' : `hit; ttl=${Math.floor(ttlMs / 1_000)}`;
   return stored ? 'fwd=uri-miss; stored' : 'fwd=uri-miss';

@@ -1,11 +1,14 @@
 import { CachekitConfigError, messageOf } from '../core/errors.js';
+import type { TtlMs } from '../core/loader.js';
 import { checkOptionNames } from '../core/option-names.js';
+import { checkKind, staleInMs } from '../core/options.js';
 import { markersOf } from '../core/tag-markers.js';
 import { toMilliseconds, type Ttl } from '../core/ttl.js';
 import type { Call, Callback } from './call.js';
 import { checkHeaderNames } from './header-name.js';
 import { type CacheScope, checkScope } from './http-options.js';
 import { syncAnswer } from './sync-answer.js';
+import { warnOfHandler } from './warn-of-handler.js';
 
 /** The tags of a call: a fixed list, or a function of the call. At most 64. */
 export type TagsOf = readonly string[] | ((call: Call) => readonly string[]);
@@ -15,8 +18,19 @@ export type OwnKey = string | readonly string[];
 
 /** What can be said of a cached handler. */
 export interface CachedOptions {
-  /** How long an answer stays fresh. `0`: this handler is not cached. Default: the cache's `ttl`. */
-  readonly ttl?: Ttl;
+  /**
+   * How long an answer stays fresh. `0`: this handler is not cached. A function is given what the handler answered.
+   * Default: the cache's `ttl`.
+   */
+  readonly ttl?: Ttl | Callback<unknown, Ttl>;
+  /**
+   * For how long after its ttl an answer is given in place of a failure of the handler: of one that throws anything but
+   * an `HttpException` below 500, or that takes longer than `loadTimeout`. It is then not tried again for a second,
+   * after more failures for up to 30. Default: the cache's `staleIfError`.
+   */
+  readonly staleIfError?: Ttl;
+  /** Whether only one of all processes runs the handler for a key at a time, while others wait. Default: false. */
+  readonly lock?: boolean;
   /**
    * Names an answer, in place of the path's parameters and the query: a text, or several (never join them yourself).
    * Who makes the request, the API version, the host and `vary` still count. Default: parameters and query.
@@ -43,7 +57,10 @@ export interface ResolvedCachedOptions {
   /** Where they were given: `@Cached on CatsController.find`. */
   readonly place: string;
   /** `undefined`: the cache's. */
-  readonly ttlMs: number | undefined;
+  readonly ttlMs: TtlMs<unknown> | undefined;
+  /** `undefined`: the cache's. */
+  readonly staleIfErrorMs: number | undefined;
+  readonly lock: boolean;
   readonly key: CachedOptions['key'];
   readonly query: readonly string[] | undefined;
   /** In lower case. */
@@ -58,6 +75,8 @@ export interface ResolvedCachedOptions {
 
 const NAMES: readonly string[] = [
   'ttl',
+  'staleIfError',
+  'lock',
   'key',
   'query',
   'vary',
@@ -78,7 +97,19 @@ const NAMES: readonly string[] = [
 export function resolveCachedOptions(given: Ttl | CachedOptions, place: string): ResolvedCachedOptions {
   const options = typeof given === 'object' ? given : { ttl: given };
   checkOptionNames(options, NAMES, place);
-  const { ttl, key, query, vary = [], tags = [], scope, when, unless, cache } = options;
+  const {
+    ttl,
+    staleIfError,
+    lock = false,
+    key,
+    query,
+    vary = [],
+    tags = [],
+    scope,
+    when,
+    unless,
+    cache,
+  } = options;
   if (scope !== undefined) checkScope(scope, place);
   check(key === undefined || typeof key === 'function' || isKey(key), 'key', KEY_KIND, place);
   check(query === undefined || isTextList(query), 'query', "an array of names, such as ['page']", place);
@@ -86,7 +117,9 @@ export function resolveCachedOptions(given: Ttl | CachedOptions, place: string):
   check(unless === undefined || typeof unless === 'function', 'unless', 'a function of the value', place);
   return {
     place,
-    ttlMs: ttl === undefined ? undefined : toMilliseconds(ttl, place),
+    ttlMs: ttl === undefined ? undefined : ttlMsOf(ttl, place),
+    staleIfErrorMs: staleIfError === undefined ? undefined : staleInMs(options, 'staleIfError', place),
+    lock: checkKind(lock, 'boolean', 'lock', place),
     key,
     query,
     vary: checkHeaderNames(vary, 'vary', place),
@@ -95,6 +128,19 @@ export function resolveCachedOptions(given: Ttl | CachedOptions, place: string):
     when,
     unless,
     cache: checkCacheName(cache, place),
+  };
+}
+
+function ttlMsOf(ttl: NonNullable<CachedOptions['ttl']>, place: string): TtlMs<unknown> {
+  if (typeof ttl !== 'function') return toMilliseconds(ttl, place);
+  return (value) => {
+    try {
+      return toMilliseconds(syncAnswer(ttl(value), 'ttl'), `${place}, ttl of the answer`);
+    } catch (error) {
+      // The handler has answered: its request, and those that wait for it, must not fail now.
+      warnOfHandler(place, 'an answer was not stored, since its ttl could not be told', error);
+      return 0;
+    }
   };
 }
 

@@ -7,13 +7,14 @@ import {
 } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { type Observable, of } from 'rxjs';
-import type { Fetched } from '../core/fetcher.js';
+import { type Fetched, NOT_CACHED } from '../core/fetcher.js';
 import { bypassStatus, fetchedStatus, setCacheStatus } from './cache-status.js';
 import type { CachingPlan } from './handler-plan.js';
 import { HandlerPlans } from './handler-plans.js';
 import { answerOf, HandlerRun } from './handler-run.js';
 import { HttpExchange } from './http-exchange.js';
 import { type Question, questionOf } from './question.js';
+import { isServerFault } from './server-fault.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
 /**
@@ -72,14 +73,19 @@ export class CachedInterceptor implements NestInterceptor {
     plan: CachingPlan,
     run: HandlerRun,
   ): Promise<Fetched<unknown>> {
-    const { engine, ttlMs } = plan;
+    const { engine, ttlMs, staleIfErrorMs } = plan;
     const { loadTimeoutMs } = engine.options;
     try {
       return await engine.fetch(key, run.load, {
         ttlMs,
         loadTimeoutMs,
+        // A handler can't run again once its request is answered: not every input outlives it.
+        staleWhileRevalidateMs: 0,
+        staleIfErrorMs,
+        lock: plan.options.lock,
         markers,
         kind: 'http',
+        excuses: isServerFault,
         admit: run.admit,
         onUnserializable: 'own',
       });
@@ -87,7 +93,7 @@ export class CachedInterceptor implements NestInterceptor {
       // A handler that answered must not run again, nor must its request fail, whatever the cache then stumbled over.
       if (run.ownAnswer === undefined) throw error;
       warnOfHandler(plan.options.place, 'an answer was not stored, since the cache failed', error);
-      return { value: run.ownAnswer.value, hit: false, stored: false, collapsed: false, ttlMs: 0 };
+      return { ...NOT_CACHED, value: run.ownAnswer.value };
     } finally {
       if (run.isUnshareable) this.plans.rememberUnshareable(key);
     }

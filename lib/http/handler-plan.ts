@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { type NestInterceptor, RequestMethod, type Type, type VersioningOptions } from '@nestjs/common';
 import type { ApplicationConfig, ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { CacheEngine } from '../core/cache-engine.js';
+import type { TtlMs } from '../core/loader.js';
 import { CachekitConfigError } from '../core/errors.js';
 import { warnOnce } from '../core/warn-once.js';
 import { findCache, findHttpOptions, hasCache, missingCache, whyNoCache } from './app-caches.js';
@@ -50,7 +51,8 @@ export interface CachingPlan {
   readonly options: ResolvedCachedOptions;
   readonly engine: CacheEngine;
   /** Above 0. */
-  readonly ttlMs: number;
+  readonly ttlMs: TtlMs<unknown>;
+  readonly staleIfErrorMs: number;
   readonly http: ResolvedHttpOptions;
   readonly scope: CacheScope;
   /** `GET` for a GET handler, also when it answers a HEAD; `undefined`: the request's own, for an `@All` handler. */
@@ -107,6 +109,7 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
     options,
     engine: cache.engine,
     ttlMs,
+    staleIfErrorMs: options.staleIfErrorMs ?? cache.engine.options.staleIfErrorMs,
     http,
     scope,
     method: METHODS.get(methodOf(handler)),

@@ -2,6 +2,12 @@ import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 
+/** What keeps a process from ending, or would fire in one that goes on. */
+const WATCHED: ReadonlySet<string> = new Set(['Timeout', 'TCPWRAP']);
+
+/** The connections that `fetch` keeps for the next request, and the date that Node's server keeps for a second. */
+const NODES_OWN = /node:internal\/deps\/undici|at cache \(node:internal\/http/;
+
 /** What was made since `watchResources` was called. */
 export interface Watch {
   /** The stack of the making of everything that is still there. */
@@ -17,8 +23,9 @@ export function watchResources(): Watch {
   const hook = createHook({
     init(id, type) {
       if (ofThisTest.getStore() !== true) return;
-      const madeBy = type === 'Timeout' || type === 'TCPWRAP' ? stackOf() : '';
-      if (/\/ioredis\/|\/lib\/(backends|core|http)\//.test(madeBy)) alive.set(id, `${type}: ${madeBy}`);
+      if (!WATCHED.has(type)) return;
+      const madeBy = stackOf();
+      if (isOfAClient(madeBy)) alive.set(id, `${type}: ${madeBy}`);
     },
     destroy(id) {
       alive.delete(id);
@@ -31,6 +38,14 @@ export function watchResources(): Watch {
     return [...alive.values()];
   };
   return { left };
+}
+
+/** Whether the innermost code that is not Node's own is neither of a spec nor of what runs it. */
+function isOfAClient(stack: string): boolean {
+  if (NODES_OWN.test(stack)) return false;
+  const inFiles = stack.split('\n').filter((line) => line.includes('/'));
+  const maker = inFiles.find((line) => !/node:|watch-resources/.test(line));
+  return maker !== undefined && !/\/test\/|\/node_modules\/(@vitest|vitest|chai)\//.test(maker);
 }
 
 function stackOf(): string {

@@ -259,7 +259,7 @@ describe('A CacheService', () => {
     expect(events).toEqual([
       { type: 'miss', key: 'key' },
       { type: 'set', key: 'key' },
-      { type: 'hit', key: 'key' },
+      { type: 'hit', key: 'key', stale: false },
       { type: 'invalidate', tags: ['tag'] },
       { type: 'delete', key: 'key' },
       { type: 'clear', namespace: 'eu' },

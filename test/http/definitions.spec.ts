@@ -29,7 +29,7 @@ const evictWith = (options: unknown) => (): void => {
 };
 
 describe('@Cached is checked when its class is defined:', () => {
-  it.each([-1, Number.NaN, '5x', '-5s', '', '1 m', {}, [], null, true, () => 5].map((ttl) => [ttl]))(
+  it.each([-1, Number.NaN, '5x', '-5s', '', '1 m', {}, [], null, true, Symbol('5')].map((ttl) => [ttl]))(
     'the ttl %j is refused',
     (ttl) => {
       expect(cachedWith({ ttl })).toThrow(RangeError);
@@ -43,7 +43,7 @@ describe('@Cached is checked when its class is defined:', () => {
   });
 
   it.each([
-    [{ tll: 5 }, /unknown option "tll".*The options are ttl, key, query/],
+    [{ tll: 5 }, /unknown option "tll".*The options are ttl, staleIfError, lock, key, query/],
     [{ key: 5 }, /key must be a text/],
     [{ key: [1] }, /key must be/],
     [{ query: 'page' }, /query must be an array/],

@@ -1,0 +1,183 @@
+import type { TagVersion } from './entry.js';
+import type { EntryKey } from './entry-key.js';
+import type { Absent, EntryReader, Failed, Fresh, Stale } from './entry-reader.js';
+import { HeldLease } from './held-lease.js';
+import {
+  encodeEndedLease,
+  encodeLease,
+  encodeRefreshing,
+  type EncodedLease,
+  isSharable,
+  leaseMsOf,
+  LeaseWatch,
+} from './lease.js';
+import { pollDelay } from './poll-delay.js';
+import type { Flight } from './single-flight.js';
+import type { Store } from './store.js';
+import type { TagMarkers } from './tag-markers.js';
+
+/** What is claimed, and for what load. */
+export interface ClaimRequest {
+  readonly key: EntryKey;
+  /** The markers of its tags. */
+  readonly markers: readonly EntryKey[];
+  readonly options: {
+    readonly loadTimeoutMs: number;
+    /** Whether only one process may load at a time. */
+    readonly lock: boolean;
+    /** For how long after its ttl an entry is usable. */
+    readonly staleMs: number;
+  };
+}
+
+/** A load's right to write. */
+export interface Claim {
+  readonly state: 'claimed';
+  /** What lies under the key while the load runs. */
+  readonly base: string;
+  /** The versions of its tags before the load began. */
+  readonly tags: readonly TagVersion[];
+  /** The version to write over. No other write of this claim is under way then, nor comes later. */
+  readonly finish: () => Promise<string>;
+  /** What to write over that version if nothing is stored; `undefined`: what lies there may stay. */
+  readonly remains: (() => EncodedLease) | undefined;
+}
+
+/** What a load got that wanted to claim its key. */
+export type Taken = Claim | Fresh | { readonly state: 'failed' | 'overtaken' };
+
+/** How often a claim is tried again after somebody else wrote first. */
+const CLAIM_ATTEMPTS = 3;
+
+/** Takes keys for loads: with a lease where nothing lies, else over the stale entry that the load was started for. */
+export class Claims {
+  constructor(
+    private readonly store: Store,
+    private readonly reader: EntryReader,
+    private readonly tags: TagMarkers,
+  ) {}
+
+  /**
+   * Answers the claim, or the entry that somebody else stored in the meantime. There is none if the backend failed,
+   * or others were faster again and again: then the load's value is not written. Never rejects.
+   */
+  async take(request: ClaimRequest, first: Stale | Absent | Failed, flight: Flight<unknown>): Promise<Taken> {
+    if (first.state === 'failed') return first;
+    try {
+      const tags = await this.tags.ensure(request.markers, first.markers);
+      return request.options.lock
+        ? await this.takeLocked(request, first, flight, tags)
+        : await this.takeShared(request, first, flight, tags);
+    } catch {
+      // The store reported it.
+      return { state: 'failed' };
+    }
+  }
+
+  /** Loads of other processes may run at the same time; the first to end stores its value. */
+  private async takeShared(
+    request: ClaimRequest,
+    first: Stale | Absent,
+    flight: Flight<unknown>,
+    tags: readonly TagVersion[],
+  ): Promise<Taken> {
+    const { key, options } = request;
+    let seen = first;
+    for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
+      if (seen.state === 'stale') return over(seen.stored.version, tags);
+      const nowMs = Date.now();
+      const sharable = seen.lease !== undefined && isSharable(seen.lease, nowMs, options.loadTimeoutMs);
+      if (sharable && seen.seen !== undefined) return over(seen.seen, tags);
+      const { bytes, ttlMs } = encodeLease(nowMs, leaseMsOf(options.loadTimeoutMs));
+      const lease = await this.store.replace(key, seen.seen, bytes, ttlMs);
+      if (lease !== undefined) return { ...over(lease.version, tags), remains: endedLease };
+      const again = await this.readAgain(request, flight);
+      if (again.state === 'fresh') return again;
+      seen = again;
+    }
+    return { state: 'overtaken' };
+  }
+
+  /** One process loads, the others wait for it; for at most the time that a load may take. */
+  private async takeLocked(
+    request: ClaimRequest,
+    first: Stale | Absent,
+    flight: Flight<unknown>,
+    tags: readonly TagVersion[],
+  ): Promise<Taken> {
+    const watch = new LeaseWatch();
+    const endMs = performance.now() + request.options.loadTimeoutMs;
+    let seen = first;
+    for (let polls = 0; performance.now() < endMs; polls++) {
+      if (watch.isHeld(seen)) {
+        flight.awaitTurn();
+        await pollDelay(polls, endMs - performance.now());
+      } else {
+        const claim = await this.hold(request, seen, flight, tags);
+        if (claim !== undefined) return claim;
+      }
+      const again = await this.readAgain(request, flight);
+      if (again.state === 'fresh') return again;
+      seen = again;
+    }
+    return { state: 'overtaken' };
+  }
+
+  private async hold(
+    { key, options }: ClaimRequest,
+    seen: Stale | Absent,
+    flight: Flight<unknown>,
+    tags: readonly TagVersion[],
+  ): Promise<Claim | undefined> {
+    const { entry, version } =
+      seen.state === 'stale'
+        ? { entry: seen.entry, version: seen.stored.version }
+        : { entry: undefined, version: seen.seen };
+    const encode = (untilMs: number, nowMs: number): EncodedLease =>
+      entry === undefined
+        ? encodeLease(nowMs, untilMs - nowMs)
+        : encodeRefreshing(entry, untilMs, nowMs, options.staleMs);
+    const onRenewed = (renewed: string): void => flight.rebase(renewed);
+    const held = await HeldLease.take(this.store, key, version, { encode, onRenewed });
+    if (held === undefined) return undefined;
+    const remains = entry === undefined ? endedLease : () => encode(0, Date.now());
+    return { state: 'claimed', base: held.present, tags, finish: () => held.letGo(), remains };
+  }
+
+  /**
+   * Somebody wrote since this caller read. What they wrote may be what it wants, but not what those want who ask from
+   * now on: it may be deleted while the answer is on its way.
+   */
+  private readAgain(
+    { key, markers, options }: ClaimRequest,
+    flight: Flight<unknown>,
+  ): Promise<Fresh | Stale | Absent> {
+    flight.beginUnclaimed('unknown');
+    return Promise.resolve(this.reader.readOrThrow(key, markers, options.staleMs));
+  }
+
+  /** Leaves the key to others. Nobody waits for it: a lease that stays ends by itself. */
+  async giveBack(key: EntryKey, { finish, remains }: Claim): Promise<void> {
+    try {
+      const version = await finish();
+      if (remains === undefined) return;
+      const { bytes, ttlMs } = remains();
+      await this.store.replace(key, version, bytes, ttlMs);
+    } catch {
+      // The store reported it.
+    }
+  }
+}
+
+/** A claim on what lies there already, which is left there if nothing is stored. */
+function over(version: string, tags: readonly TagVersion[]): Claim {
+  return {
+    state: 'claimed',
+    base: version,
+    tags,
+    finish: () => Promise.resolve(version),
+    remains: undefined,
+  };
+}
+
+const endedLease = (): EncodedLease => encodeEndedLease(Date.now());
