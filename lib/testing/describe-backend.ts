@@ -3,6 +3,7 @@ import type { CacheBackend } from '../backends/cache-backend.js';
 import { describeBytes } from './bytes.obligations.js';
 import { describeClear } from './clear.obligations.js';
 import { describeConditionalWrites } from './conditional-write.obligations.js';
+import { describeFreshness } from './freshness.obligations.js';
 import { describeKeys } from './key.obligations.js';
 import { describeLifecycle } from './lifecycle.obligations.js';
 import { describeLoads } from './load.obligations.js';
@@ -32,7 +33,7 @@ export interface BackendUnderTest {
 
 /**
  * The conformance suite: every obligation of a backend, by itself and under a `CacheService`. There are no opt-outs.
- * Takes about ten seconds, most of it waiting for expiry.
+ * Takes about fifteen seconds, most of it waiting for expiry.
  *
  * @param name of the backend, for the report
  * @param makeBackend makes it, on a real server
@@ -49,6 +50,7 @@ export function describeBackend(name: string, makeBackend: MakeBackend, runner: 
     describeTtls,
     describeTags,
     describeLoads,
+    describeFreshness,
   ];
   runner.describe(name, () => {
     for (const describeGroup of groups) describeGroup(underTest(makeBackend, runner));

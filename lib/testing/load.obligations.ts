@@ -2,6 +2,7 @@ import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import { CacheService } from '../core/cache.service.js';
 import { LoadTimeoutError } from '../core/errors.js';
 import type { BackendUnderTest } from './describe-backend.js';
+import { OVERTAKING } from './overtaking.js';
 import { anyKey, gate } from './tools.js';
 
 const CALLERS = 1_000;
@@ -94,27 +95,8 @@ export function describeLoads({ backend, runner: { describe, it } }: BackendUnde
     });
   });
 
-  /** What somebody does with the key while a load of it runs; each must win over the load. */
-  const overtaking: Readonly<Record<string, (by: CacheService, key: string) => Promise<unknown>>> = {
-    'its key was deleted': (by, key) => by.delete(key),
-    'its key was set': (by, key) => by.set(key, 'set'),
-    'everything was cleared': (by) => by.clear(),
-    'its key was deleted, then everything cleared': async (by, key) => {
-      await by.delete(key);
-      await by.clear();
-    },
-    'its key was set and deleted': async (by, key) => {
-      await by.set(key, 'set');
-      await by.delete(key);
-    },
-    'its key was deleted and loaded anew': async (by, key) => {
-      await by.delete(key);
-      await by.getOrSet(key, () => 'set');
-    },
-  };
-
   describe('a late load is answered but not stored', () => {
-    for (const [event, overtake] of Object.entries(overtaking)) {
+    for (const [event, overtake] of Object.entries(OVERTAKING)) {
       for (const who of ['the same', 'another'] as const) {
         it(`after ${event} through ${who} service`, async () => {
           const [key, service, late] = [anyKey(), cache(), gate<string>()];
