@@ -96,6 +96,14 @@ export abstract class CacheBackend {
   }
 
   /**
+   * The entries under `keys`, if this process may answer all of them without asking a server. Asked for while the
+   * server is silent. Default: `undefined`, it has to ask.
+   */
+  peek(_keys: readonly string[]): readonly (Stored | undefined)[] | undefined {
+    return undefined;
+  }
+
+  /**
    * A new bus on this backend's server, between all processes that use its namespace. Default: `undefined`, for a
    * server that passes no messages.
    */

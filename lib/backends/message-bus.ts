@@ -4,15 +4,19 @@ export interface BusListener {
   readonly onMessage: (text: string) => void;
   /** From now on every message arrives, until `onDown`. What was sent before may be lost. */
   readonly onUp: () => void;
-  /** From now on messages may be lost. Called within two seconds also when the server just falls silent. */
+  /**
+   * From now on messages may be lost, and some may have been already. Called within two seconds also when the server
+   * just falls silent. Not called by `close`.
+   */
   readonly onDown: () => void;
 }
 
 /** Passes short messages between the processes that use one namespace of one server. */
 export interface MessageBus {
   /**
-   * Starts to listen, on a connection of its own, and connects again by itself after a loss, until `close`. Resolves
-   * when the first attempt to connect has ended, either way. It reports to one listener.
+   * Starts to listen, on a connection of its own, and connects again by itself after a loss, until `close`. Settles
+   * when the first attempt to connect has ended: it may reject with the reason, and goes on trying then. Called once,
+   * before `send`: it reports to one listener, and a bus that was closed is not used again.
    */
   listen(listener: BusListener): Promise<void>;
 
@@ -23,6 +27,6 @@ export interface MessageBus {
    */
   send(text: string): Promise<void>;
 
-  /** Ends listening. Never rejects because the server is away. */
+  /** Ends listening; the listener is told nothing any more. Never rejects because the server is away. */
   close(): Promise<void>;
 }

@@ -1,6 +1,8 @@
 import { EntryTooLargeError } from '../core/errors.js';
 import { CacheBackend, type Stored } from './cache-backend.js';
+import type { MessageBus } from './message-bus.js';
 import { storableKey } from './namespace.js';
+import { RedisBus } from './redis/redis.bus.js';
 import {
   absentIn,
   read,
@@ -32,6 +34,7 @@ const MAX_KEY_BYTES = 1_024;
  */
 export class RedisBackend extends CacheBackend {
   readonly #connection: RedisConnection;
+  readonly #namespace: string;
   readonly #prefix: string;
   readonly #versions = new Versions();
 
@@ -43,6 +46,7 @@ export class RedisBackend extends CacheBackend {
     super();
     const target = readRedisOptions(options);
     this.#connection = new RedisConnection(target);
+    this.#namespace = target.namespace;
     this.#prefix = `${target.namespace}:`;
   }
 
@@ -108,6 +112,11 @@ export class RedisBackend extends CacheBackend {
 
   override close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  /** Regular pub/sub on the channel `<namespace>:bus`, heard on one more connection, made like the backend's own. */
+  override bus(): MessageBus {
+    return new RedisBus(this.#connection, this.#namespace);
   }
 
   #name(key: string): string {

@@ -17,6 +17,11 @@ export class CircuitBreaker {
   /** @param tell is told when it opens and when it closes */
   constructor(private readonly tell: (state: 'open' | 'closed') => void) {}
 
+  /** Whether the backend is silent, as far as is known. */
+  get isOpen(): boolean {
+    return this.openUntilMs > 0;
+  }
+
   /** Whether an operation may be tried now. One that may must end in a call of one of the methods below. */
   admits(): boolean {
     if (!this.isOpen) return true;
@@ -42,9 +47,5 @@ export class CircuitBreaker {
     const wasOpen = this.isOpen;
     this.openUntilMs = performance.now() + OPEN_MS;
     if (!wasOpen) this.tell('open');
-  }
-
-  private get isOpen(): boolean {
-    return this.openUntilMs > 0;
   }
 }

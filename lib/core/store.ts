@@ -22,6 +22,8 @@ export class Store {
   onRecovery: () => void = () => undefined;
   private readonly breaker: CircuitBreaker;
   private failing = false;
+  /** Whether the backend asks one: then an answer at once is not its answer. */
+  private hasServer = false;
 
   constructor(
     private readonly backend: CacheBackend,
@@ -36,10 +38,14 @@ export class Store {
   }
 
   get(key: EntryKey): Awaitable<Stored | undefined> {
+    const known = this.breaker.isOpen ? this.backend.peek([key]) : undefined;
+    if (known !== undefined) return known[0];
     return this.guard('get', key, this.readDeadlineMs, () => this.backend.get(key));
   }
 
   getMany(keys: readonly EntryKey[]): Awaitable<readonly (Stored | undefined)[]> {
+    const known = this.breaker.isOpen ? this.backend.peek(keys) : undefined;
+    if (known !== undefined) return known;
     return this.guard('get', keys[0], this.readDeadlineMs, () => this.backend.getMany(keys));
   }
 
@@ -81,7 +87,7 @@ export class Store {
     try {
       const answer = run();
       if (types.isPromise(answer)) return this.await(operation, key, deadlineMs, answer);
-      this.succeeded();
+      if (!this.hasServer) this.succeeded();
       return answer;
     } catch (error) {
       throw this.failed(operation, key, error);
@@ -94,6 +100,7 @@ export class Store {
     deadlineMs: number,
     answer: Promise<T>,
   ): Promise<T> {
+    this.hasServer = true;
     try {
       const value = await withDeadline(answer, deadlineMs, () => this.describe(operation, key));
       this.succeeded();

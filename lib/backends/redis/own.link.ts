@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { Cluster } from 'ioredis';
+import { endClient } from './end-client.js';
 import { awayError } from './redis.failure.js';
 import type { RedisLink } from './redis.link.js';
 import { isCluster, type RedisClient } from './redis.options.js';
@@ -9,11 +10,6 @@ const LAST_RETRY_MS = 1_000;
 
 /** How long a server that took the connection may need to say that it is ready. */
 const HANDSHAKE_MS = 5_000;
-
-/** How long the goodbye waits for commands that still run. */
-const QUIT_MS = 1_000;
-/** How long it waits for the sockets then. */
-const END_MS = 1_000;
 
 /** A link with clients of its own, a new one for each connection. */
 export class OwnLink implements RedisLink {
@@ -57,7 +53,7 @@ export class OwnLink implements RedisLink {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#retry);
-    if (this.#current) await end(this.#current);
+    if (this.#current) await endClient(this.#current);
   }
 
   async #connect(): Promise<void> {
@@ -132,31 +128,4 @@ function giveUpHandshake(client: RedisClient): void {
 async function connectMasters(cluster: Cluster): Promise<void> {
   const waiting = cluster.nodes('master').filter((node) => node.status === 'wait');
   await Promise.allSettled(waiting.map((node) => node.connect()));
-}
-
-async function end(client: RedisClient): Promise<void> {
-  const events: EventEmitter = client;
-  let hasEnded = false;
-  const ended = new Promise<void>((resolve) => {
-    events.once('end', () => {
-      hasEnded = true;
-      resolve();
-    });
-  });
-  if (client.status === 'ready') {
-    const goodbye = client.quit().then(() => ended);
-    await settledWithin(QUIT_MS, goodbye);
-  }
-  if (hasEnded) return;
-  client.disconnect();
-  await settledWithin(END_MS, ended);
-}
-
-async function settledWithin(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([Promise.allSettled([work]), limit]);
-  clearTimeout(timer);
 }

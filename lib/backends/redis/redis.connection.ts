@@ -5,7 +5,10 @@ import { commandError, isTimeout } from './redis.failure.js';
 import { OwnLink } from './own.link.js';
 import type { RedisLink } from './redis.link.js';
 import type { RedisClient, RedisTarget } from './redis.options.js';
-import { SILENCE_MS, SilenceWatch } from './silence.watch.js';
+import { SilenceWatch } from '../silence.watch.js';
+
+/** How long Redis may owe an answer and give none: far longer than a read waits, and hits come back within seconds. */
+const SILENCE_MS = 2_000;
 
 /** How long `open`, and an operation before it, waits for the first attempt. It goes on in the background. */
 const OPEN_LIMIT_MS = 5_000;
@@ -19,7 +22,10 @@ type Command<Answer> = (client: RedisClient, onProgress: () => void) => Promise<
  */
 export class RedisConnection {
   readonly #target: RedisTarget;
-  readonly #watch = new SilenceWatch(() => this.#renew(new Error(`no answer for ${SILENCE_MS} ms`)));
+  readonly #watch = new SilenceWatch(
+    () => this.#renew(new Error(`no answer for ${SILENCE_MS} ms`)),
+    SILENCE_MS,
+  );
   readonly #onProgress = () => this.#watch.heard();
   #link: RedisLink | undefined;
   #opening: Promise<void> | undefined;
@@ -71,6 +77,20 @@ export class RedisConnection {
     const client = this.#link?.client;
     if (client) return this.#send(client, command, take, answerIn);
     return this.#firstClient().then((first) => this.#send(first, command, take, answerIn));
+  }
+
+  /**
+   * The client of the link, for what needs a connection of its own like it. Waits as an operation does.
+   *
+   * @throws BackendUnavailableError
+   */
+  async client(): Promise<RedisClient> {
+    return this.#link?.client ?? this.#firstClient();
+  }
+
+  /** The server, for messages, without user and password. */
+  get place(): string {
+    return this.#target.place;
   }
 
   #send<Answer, Result>(

@@ -5,6 +5,11 @@ export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Command timed out';
 }
 
+/** Whether the server answered that it won't do it. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
 /**
  * The connection is away now.
  *
@@ -23,7 +28,7 @@ export function awayError(place: string, problem: unknown, outlook = ''): Backen
 /** A command has failed. `problem` is what the client said of its connection, where it is not up any more. */
 export function commandError(place: string, error: unknown, problem: unknown): BackendUnavailableError {
   const failure = withoutSecrets(error);
-  if (failure.name === 'ReplyError') {
+  if (isRefusal(failure)) {
     return new BackendUnavailableError(`RedisBackend: ${place} refused a command: ${failure.message}`, {
       cause: failure,
     });

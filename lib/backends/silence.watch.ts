@@ -7,14 +7,16 @@ export const SILENCE_MS = 5_000;
  */
 export class SilenceWatch {
   readonly #onSilence: () => void;
+  readonly #silenceMs: number;
   #asked = 0;
   #answered = 0;
   #heard = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param onSilence is called when no answer at all came for SILENCE_MS while one was owed */
-  constructor(onSilence: () => void) {
+  /** @param onSilence is called when no answer at all came for `silenceMs` while one was owed */
+  constructor(onSilence: () => void, silenceMs = SILENCE_MS) {
     this.#onSilence = onSilence;
+    this.#silenceMs = silenceMs;
   }
 
   asked(): void {
@@ -45,7 +47,7 @@ export class SilenceWatch {
       setImmediate(() => {
         if (timer === this.#timer) this.#judge(heardBefore);
       });
-    }, SILENCE_MS);
+    }, this.#silenceMs);
     timer.unref();
     this.#timer = timer;
   }
