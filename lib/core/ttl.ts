@@ -53,10 +53,19 @@ export function toMilliseconds(ttl: Ttl, place: string): number {
   return Math.ceil(ms);
 }
 
+/** What was parsed already: an app has a few ttls, and asks for each of them at every hit. */
+const parsed = new Map<string, number>();
+/** An app that makes its ttls up must not fill the memory with them. */
+const MOST_PARSED = 1_000;
+
 function parse(text: string): number {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
   const match = WITH_UNIT.exec(text);
   if (!match) return Number.NaN;
-  return Number(match[1]) * MS_PER_UNIT[match[2] as Unit];
+  const ms = Number(match[1]) * MS_PER_UNIT[match[2] as Unit];
+  if (parsed.size < MOST_PARSED) parsed.set(text, ms);
+  return ms;
 }
 
 /** What to write for the text of a number, as environment variables bring it. */
