@@ -20,8 +20,8 @@ export interface Launch {
   readonly args: (place: Place) => readonly string[];
   /** Files to put into the data folder before the first start: their names and contents. Absent means none. */
   readonly files?: Readonly<Record<string, string>>;
-  /** What the server prints once it is ready. */
-  readonly ready: RegExp;
+  /** What the server prints once it is ready. Absent for one that says nothing: once it accepts connections. */
+  readonly ready?: RegExp;
   /** What clients are given to connect to it. */
   readonly url: (port: number) => string;
 }
@@ -38,6 +38,7 @@ export interface Place {
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 3_000;
+const ACCEPT_PAUSE_MS = 5;
 /** So much of what a server prints is kept for messages, in characters. */
 const LOG_LIMIT = 64 * 1024;
 
@@ -156,12 +157,15 @@ export class ServerProcess {
       const fail = (what: string): void =>
         reject(new Error(`${name} ${what}. It printed: ${this.printed.trim()}`));
       const timer = setTimeout(() => fail(`was not ready within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
-      const collect = (chunk: string): void => {
-        this.printed = (this.printed + chunk).slice(-LOG_LIMIT);
-        if (!ready.test(this.printed)) return;
+      const succeed = (): void => {
         clearTimeout(timer);
         resolve();
       };
+      const collect = (chunk: string): void => {
+        this.printed = (this.printed + chunk).slice(-LOG_LIMIT);
+        if (ready?.test(this.printed)) succeed();
+      };
+      if (!ready) void this.untilAccepting(child, succeed);
       child.stdout?.setEncoding('utf8').on('data', collect);
       child.stderr?.setEncoding('utf8').on('data', collect);
       child.once('error', (error) => {
@@ -175,6 +179,13 @@ export class ServerProcess {
         fail(`ended at once (${signal ?? `exit code ${code}`})`);
       });
     });
+  }
+
+  private async untilAccepting(child: ChildProcess, succeed: () => void): Promise<void> {
+    while (this.child === child) {
+      if (await accepts(this.port)) return succeed();
+      await delay(ACCEPT_PAUSE_MS);
+    }
   }
 
   private async signal(signal: NodeJS.Signals): Promise<void> {
