@@ -1,4 +1,3 @@
-import { types } from 'node:util';
 import type { Awaitable, CacheBackend } from '../backends/cache-backend.js';
 import { andThen } from './awaitable.js';
 import { BackgroundRefreshes } from './background-refreshes.js';
@@ -7,13 +6,8 @@ import type { Entry, TagVersion } from './entry.js';
 import { type EntryKey, probeKey, readable } from './entry-key.js';
 import { EntryReader, type Reading } from './entry-reader.js';
 import { EntryValues } from './entry-values.js';
-import {
-  BackendTimeoutError,
-  BackendUnavailableError,
-  excerpt,
-  messageOf,
-  UnknownOutcomeError,
-} from './errors.js';
+import { BackendTimeoutError, BackendUnavailableError, excerpt, UnknownOutcomeError } from './errors.js';
+import { EventHub } from './event-hub.js';
 import type { CacheEvent, CacheEventListener } from './events.js';
 import { Fetcher, type Fetched, type FetchOptions } from './fetcher.js';
 import { KeyQueue } from './key-queue.js';
@@ -23,10 +17,9 @@ import { type Loaded, Loader } from './loader.js';
 import type { ResolvedCacheOptions } from './options.js';
 import { PendingInvalidations } from './pending-invalidations.js';
 import { SingleFlight } from './single-flight.js';
-import { type CacheStats, EventCounts } from './stats.js';
+import type { CacheStats } from './stats.js';
 import { Store } from './store.js';
 import { markersOf, TagMarkers } from './tag-markers.js';
-import { warnOnce } from './warn-once.js';
 
 /** What a read-modify-write operation makes of the entry it read. */
 export type Change = (entry: Entry | undefined) => { bytes: Uint8Array; ttlMs: number } | undefined;
@@ -50,14 +43,13 @@ export class CacheEngine {
   private readonly flights = new SingleFlight<Loaded<unknown>>();
   private readonly queue = new KeyQueue();
   private readonly refreshes = new BackgroundRefreshes();
-  private readonly counts = new EventCounts();
-  private readonly listeners = new Set<CacheEventListener>();
+  private readonly hub = new EventHub();
 
   constructor(
     private readonly backend: CacheBackend,
     readonly options: ResolvedCacheOptions,
   ) {
-    const report = (event: CacheEvent): void => this.report(event);
+    const { report } = this.hub;
     this.store = new Store(backend, report);
     this.tags = new TagMarkers(this.store);
     this.pending = new PendingInvalidations(this.store, this.tags, report);
@@ -74,10 +66,10 @@ export class CacheEngine {
       this.tags,
       this.flights,
       this.refreshes,
-      report,
+      this.hub,
     );
     this.locks = new Locks(this.store);
-    this.listeners.add(options.onEvent);
+    if (options.onEvent !== undefined) this.hub.listen(options.onEvent);
     backend.watchEvictions((key) => this.report({ type: 'evict', key: readable(key as EntryKey) }));
   }
 
@@ -88,20 +80,16 @@ export class CacheEngine {
 
   /** Counts an event and tells the listeners; one that throws does no harm to the operation it is told of. */
   report(event: CacheEvent): void {
-    this.counts.add(event);
-    for (const listener of this.listeners) tell(listener, event);
+    this.hub.report(event);
   }
 
   /** Tells this listener too, until the function that is answered is called. */
   listen(listener: CacheEventListener): () => void {
-    this.listeners.add(listener);
-    return () => {
-      this.listeners.delete(listener);
-    };
+    return this.hub.listen(listener);
   }
 
   stats(): CacheStats {
-    return this.counts.stats(this.pending.count);
+    return this.hub.stats(this.pending.count);
   }
 
   /** Starts no more refreshes in the background, and waits for those that run, at most so long. */
@@ -285,7 +273,7 @@ export class CacheEngine {
   private valueOf(key: EntryKey, reading: Reading): unknown {
     const found = reading.state === 'fresh' ? this.values.read(key, reading) : undefined;
     if (found === undefined) this.report({ type: 'miss', key: readable(key) });
-    else this.report({ type: 'hit', key: readable(key), stale: false });
+    else this.hub.hit(key, false);
     return found?.value;
   }
 
@@ -293,16 +281,5 @@ export class CacheEngine {
   private freshUntilOf(fromMs: number, ttlMs: number): number {
     const { jitter } = this.options;
     return jitter === 0 ? fromMs + ttlMs : fromMs + Math.ceil(ttlMs * (1 - Math.random() * jitter));
-  }
-}
-
-function tell(listener: CacheEventListener, event: CacheEvent): void {
-  const complain = (error: unknown): void =>
-    warnOnce('onEvent', `The onEvent listener of a cache threw: ${messageOf(error)}`);
-  try {
-    const told = listener(event);
-    if (types.isPromise(told)) told.catch(complain);
-  } catch (error) {
-    complain(error);
   }
 }

@@ -7,6 +7,7 @@ import {
   namespaceTagKey,
   valueKey,
 } from './entry-key.js';
+import { types } from 'node:util';
 import type { Awaitable } from '../backends/cache-backend.js';
 import type { CacheEngine } from './cache-engine.js';
 import type { FetchOptions } from './fetcher.js';
@@ -91,7 +92,9 @@ export class CacheNamespace {
 
   /** The fresh value under `key`, a copy of its own for each caller; `undefined` if there is none. */
   async get<T = unknown>(key: string): Promise<T | undefined> {
-    return (await this.engine.get(this.#key(key, 'get'), this.#markers)) as T | undefined;
+    const found = this.engine.get(this.#key(key, 'get'), this.#markers);
+    // A backend in this process has answered by now: to wait for what is there costs a turn.
+    return (types.isPromise(found) ? await found : found) as T | undefined;
   }
 
   /** The fresh values under `keys`, in their order, `undefined` for each that is missing. */
@@ -164,8 +167,8 @@ export class CacheNamespace {
    */
   async getOrSet<T>(key: string, load: Load<T>, options: Ttl | GetOrSetOptions<T> = {}): Promise<T> {
     if (typeof load !== 'function') throw new TypeError('CacheService.getOrSet: load must be a function.');
-    const fetched = await this.engine.fetch<T>(this.#key(key, 'getOrSet'), load, this.#fetching(options));
-    return fetched.value;
+    const fetched = this.engine.fetch<T>(this.#key(key, 'getOrSet'), load, this.#fetching(options));
+    return types.isPromise(fetched) ? (await fetched).value : fetched.value;
   }
 
   /**

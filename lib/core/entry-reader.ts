@@ -16,6 +16,8 @@ export interface Usable {
   readonly stored: Stored;
   /** What lies under the markers that the caller named, in their order. */
   readonly markers: readonly (Stored | undefined)[];
+  /** When it was judged, in milliseconds since 1970. */
+  readonly readAtMs: number;
 }
 
 /** A usable entry whose ttl is not over. */
@@ -43,6 +45,7 @@ export interface Failed {
 export type Reading = Fresh | Stale | Absent | Failed;
 
 const FAILED: Failed = { state: 'failed' };
+const NO_KEYS: readonly EntryKey[] = [];
 const NO_MARKERS: readonly (Stored | undefined)[] = [];
 
 /** Reads entries and judges, once and for all layers, whether they are usable. */
@@ -62,12 +65,30 @@ export class EntryReader {
    */
   read(key: EntryKey, markers: readonly EntryKey[], staleMs: number): Awaitable<Reading> {
     try {
+      if (markers.length === 0 && this.pending.none) return this.readOne(key, staleMs);
       const reading = this.readOrThrow(key, markers, staleMs);
       return types.isPromise(reading) ? reading.catch(() => FAILED) : reading;
     } catch {
       // The store reported it.
       return FAILED;
     }
+  }
+
+  /**
+   * Reads an entry of which the caller knows no tags, which is nearly every read. Apart from the others, since what a
+   * backend in this process answers at once, and carries no tags, needs no promise and no callback.
+   */
+  private readOne(key: EntryKey, staleMs: number): Awaitable<Reading> {
+    const stored = this.store.get(key);
+    if (types.isPromise(stored)) {
+      return stored.then((found) => this.judge(key, found, NO_KEYS, NO_MARKERS, staleMs)).catch(() => FAILED);
+    }
+    const entry = this.decode(key, stored);
+    if (entry === undefined || entry.tags.length === 0) {
+      return settle(entry, stored, NO_MARKERS, NO_VERSIONS, staleMs);
+    }
+    const reading = this.judge(key, stored, NO_KEYS, NO_MARKERS, staleMs);
+    return types.isPromise(reading) ? reading.catch(() => FAILED) : reading;
   }
 
   /** As `read`, for commands: @throws CachekitError if the backend fails */
@@ -192,22 +213,21 @@ function settle(
   staleMs: number,
 ): Fresh | Stale | Absent {
   if (stored === undefined) return { state: 'absent', seen: undefined, markers };
+  const readAtMs = Date.now();
+  if (entry !== undefined && entry.freshUntilMs + staleMs > readAtMs && isValid(entry, versions)) {
+    return entry.freshUntilMs > readAtMs
+      ? { state: 'fresh', entry, stored, markers, readAtMs }
+      : { state: 'stale', entry, stored, markers, readAtMs };
+  }
   const seen = stored.version;
-  if (entry === undefined) return { state: 'absent', seen, markers };
-  if (entry.kind === 'lease') return { state: 'absent', seen, lease: entry, markers };
-  const state = stateOf(entry, versions, staleMs);
-  if (state === 'absent') return { state, seen, markers };
-  return state === 'fresh' ? { state, entry, stored, markers } : { state, entry, stored, markers };
+  return entry?.kind === 'lease'
+    ? { state: 'absent', seen, lease: entry, markers }
+    : { state: 'absent', seen, markers };
 }
 
-function stateOf(
-  entry: Entry,
-  versions: ReadonlyMap<string, string | undefined>,
-  staleMs: number,
-): 'fresh' | 'stale' | 'absent' {
-  if (entry.kind !== 'value' && entry.kind !== 'http') return 'absent';
-  const nowMs = Date.now();
-  if (entry.freshUntilMs + staleMs <= nowMs) return 'absent';
-  if (!entry.tags.every(([marker, version]: TagVersion) => versions.get(marker) === version)) return 'absent';
-  return entry.freshUntilMs > nowMs ? 'fresh' : 'stale';
+/** Whether it holds a value, and none of its tags was invalidated. */
+function isValid({ kind, tags }: Entry, versions: ReadonlyMap<string, string | undefined>): boolean {
+  if (kind !== 'value' && kind !== 'http') return false;
+  if (tags.length === 0) return true;
+  return tags.every(([marker, version]: TagVersion) => versions.get(marker) === version);
 }

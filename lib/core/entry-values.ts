@@ -5,7 +5,7 @@ import type { Usable } from './entry-reader.js';
 import { excerpt, messageOf, UnserializableValueError } from './errors.js';
 import type { CacheEventListener } from './events.js';
 import type { ResolvedCacheOptions } from './options.js';
-import { serialize, type SerializedValue } from './serializer.js';
+import { type CacheSerializer, serialize, type SerializedValue } from './serializer.js';
 import { freezeJson, shareFrozen } from './shared-value.js';
 
 /** Makes values of payloads and payloads of values, as the options of a cache say. */
@@ -15,9 +15,12 @@ export class EntryValues {
     private readonly report: CacheEventListener,
   ) {}
 
-  /** @throws UnserializableValueError, or what the app's serializer throws */
-  serialize(value: unknown): SerializedValue {
-    return serialize(this.options.serializer, value);
+  /**
+   * @param serializer of values of this kind; by default the cache's, here and below
+   * @throws UnserializableValueError, or what the serializer throws
+   */
+  serialize(value: unknown, serializer: CacheSerializer = this.options.serializer): SerializedValue {
+    return serialize(serializer, value);
   }
 
   /**
@@ -31,13 +34,18 @@ export class EntryValues {
   }
 
   /** The value in an entry. @throws whatever the serializer throws for a payload that it can't read */
-  decode(entry: Entry): unknown {
-    return this.options.serializer.deserialize(entry.codec, unpack(entry));
+  decode(entry: Entry, serializer: CacheSerializer = this.options.serializer): unknown {
+    return serializer.deserialize(entry.codec, unpack(entry));
   }
 
   /** The reader's copy of the value in a usable entry; nothing, with an event, if its payload can't be read. */
-  read(key: EntryKey, { entry, stored }: Usable): { readonly value: unknown } | undefined {
+  read(
+    key: EntryKey,
+    { entry, stored }: Usable,
+    serializer?: CacheSerializer,
+  ): { readonly value: unknown } | undefined {
     try {
+      if (serializer !== undefined) return { value: this.decode(entry, serializer) };
       if (this.options.isolate) return { value: this.decode(entry) };
       return { value: shareFrozen(stored, entry, () => this.decode(entry)) };
     } catch (error) {
@@ -47,9 +55,10 @@ export class EntryValues {
   }
 
   /** A copy of a value that was just serialized. @throws UnserializableValueError if it can't be read back */
-  readBack(key: EntryKey, { codec, payload }: SerializedValue): unknown {
+  readBack(key: EntryKey, { codec, payload }: SerializedValue, serializer?: CacheSerializer): unknown {
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
     try {
+      if (serializer !== undefined) return serializer.deserialize(codec, bytes);
       const value = this.options.serializer.deserialize(codec, bytes);
       return this.options.isolate ? value : freezeJson(codec, value);
     } catch (cause) {

@@ -1,14 +1,15 @@
+import { types } from 'node:util';
 import type { Awaitable } from '../backends/cache-backend.js';
-import { andThen } from './awaitable.js';
 import { BackOff } from './back-off.js';
 import type { BackgroundRefreshes } from './background-refreshes.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { Absent, EntryReader, Failed, Reading, Stale, Usable } from './entry-reader.js';
 import type { EntryValues } from './entry-values.js';
-import type { CacheEventListener } from './events.js';
+import type { EventHub } from './event-hub.js';
 import { isRefreshing } from './lease.js';
 import { type Load, waitWithTimeout } from './load-timeout.js';
 import type { Admission, Loaded, Loader, LoadRequest, TtlMs } from './loader.js';
+import type { CacheSerializer } from './serializer.js';
 import type { Flight, Sight, SingleFlight } from './single-flight.js';
 import type { TagMarkers } from './tag-markers.js';
 
@@ -33,6 +34,13 @@ export interface FetchOptions<T> {
   readonly onUnserializable?: 'reject' | 'own';
   /** Whether a stale value is answered in place of this error of the load. Default: of every one. */
   readonly excuses?: (error: unknown) => boolean;
+  /**
+   * Turns these values into payloads and back. What it reads is handed to the caller as it is, with `isolate: false`
+   * too. Default: the cache's.
+   */
+  readonly serializer?: CacheSerializer;
+  /** Loads in the background, where nobody waits for it. Default: the load itself. */
+  readonly refresh?: Load<T>;
 }
 
 /** A value, and where it came from. */
@@ -48,6 +56,8 @@ export interface Fetched<T> {
   readonly collapsed: boolean;
   /** How long it stays fresh, in milliseconds; `Infinity` for ever, `0` if it is not in the store, negative if stale. */
   readonly ttlMs: number;
+  /** How long ago its load began, in milliseconds, if it was answered from the store; else `0`. */
+  readonly ageMs: number;
 }
 
 /** What was found that can't be answered from. */
@@ -64,28 +74,47 @@ export class Fetcher {
     private readonly tags: TagMarkers,
     private readonly flights: SingleFlight<Loaded<unknown>>,
     private readonly refreshes: BackgroundRefreshes,
-    private readonly report: CacheEventListener,
+    private readonly hub: EventHub,
   ) {}
 
   /** Rejects only with what the load throws, or a `LoadTimeoutError`; never because of the backend. */
   fetch<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): Awaitable<Fetched<T>> {
     const askedAt = this.flights.now();
     if (options.ttlMs === 0) return this.loadAlone(requestOf(key, load, options));
-    return andThen(this.reader.read(key, options.markers, staleMsOf(options)), (reading) => {
-      const hit = reading.state === 'fresh' ? this.hit<T>(key, reading) : undefined;
-      if (hit !== undefined) return hit;
-      const request = requestOf(key, load, options);
-      if (reading.state === 'stale') return this.fetchStale(request, reading, askedAt);
-      return this.joinOrLoad(request, seenOf(reading), askedAt, SECOND_FLIGHTS);
-    });
+    const reading = this.reader.read(key, options.markers, staleMsOf(options));
+    // By hand, not by `andThen`: a hit in memory needs no callback.
+    if (!types.isPromise(reading)) return this.answer(key, load, options, reading, askedAt);
+    return reading.then((found) => this.answer(key, load, options, found, askedAt));
   }
 
-  private hit<T>(key: EntryKey, reading: Usable, stale?: Fetched<T>['stale']): Fetched<T> | undefined {
-    const found = this.values.read(key, reading);
+  private answer<T>(
+    key: EntryKey,
+    load: Load<T>,
+    options: FetchOptions<T>,
+    reading: Reading,
+    askedAt: number,
+  ): Awaitable<Fetched<T>> {
+    const hit = reading.state === 'fresh' ? this.hit<T>(key, reading, options.serializer) : undefined;
+    if (hit !== undefined) return hit;
+    const request = requestOf(key, load, options);
+    if (reading.state === 'stale') return this.fetchStale(request, reading, askedAt);
+    return this.joinOrLoad(request, seenOf(reading), askedAt, SECOND_FLIGHTS);
+  }
+
+  private hit<T>(
+    key: EntryKey,
+    reading: Usable,
+    serializer: CacheSerializer | undefined,
+    stale?: Fetched<T>['stale'],
+  ): Fetched<T> | undefined {
+    const found = this.values.read(key, reading, serializer);
     if (found === undefined) return undefined;
-    this.report({ type: 'hit', key: readable(key), stale: stale !== undefined });
-    const ttlMs = reading.entry.freshUntilMs - Date.now();
-    return { value: found.value as T, hit: true, stale, stored: false, collapsed: false, ttlMs };
+    this.hub.hit(key, stale !== undefined);
+    const { entry, readAtMs } = reading;
+    const ttlMs = entry.freshUntilMs - readAtMs;
+    // The clock of the process that wrote it may be ahead of this one's.
+    const ageMs = Math.max(0, readAtMs - entry.storedAtMs);
+    return { value: found.value as T, hit: true, stale, stored: false, collapsed: false, ttlMs, ageMs };
   }
 
   /** Answers the stale value and loads it anew: after that, or before, if it is too old to be answered just so. */
@@ -93,11 +122,11 @@ export class Fetcher {
     const { key, options } = request;
     const lateMs = Date.now() - reading.entry.freshUntilMs;
     if (lateMs < options.staleWhileRevalidateMs) {
-      const stale = this.hit<T>(key, reading, 'revalidating');
+      const stale = this.hit<T>(key, reading, options.serializer, 'revalidating');
       if (stale !== undefined) this.refresh(request, reading, askedAt);
       if (stale !== undefined) return stale;
     } else if (this.backOff.holdsBack(key)) {
-      const stale = this.hit<T>(key, reading, 'error');
+      const stale = this.hit<T>(key, reading, options.serializer, 'error');
       if (stale !== undefined) return stale;
     }
     return this.loadOrExcuse(request, reading, askedAt);
@@ -110,13 +139,13 @@ export class Fetcher {
     if (options.lock && isRefreshing(reading.entry, Date.now())) return;
     const sight = this.sightOf(reading, askedAt, request.markers);
     if (this.flights.find(key, sight) !== undefined) return;
-    this.report({ type: 'refresh', key: readable(key) });
-    const result: Promise<unknown> = this.start(request, reading, sight).result;
+    this.hub.report({ type: 'refresh', key: readable(key) });
+    const result: Promise<unknown> = this.start({ ...request, load: request.refresh }, reading, sight).result;
     this.refreshes.add(
       result.then(
         () => undefined,
         (error: unknown) => {
-          this.report({ type: 'refresh-failed', key: readable(key), error });
+          this.hub.report({ type: 'refresh-failed', key: readable(key), error });
         },
       ),
     );
@@ -144,8 +173,9 @@ export class Fetcher {
     if (!options.excuses(error)) return undefined;
     const reading = await this.reader.read(key, markers, options.staleIfErrorMs);
     if (reading.state !== 'fresh' && reading.state !== 'stale') return undefined;
-    const stale = this.hit<T>(key, reading, reading.state === 'stale' ? 'error' : undefined);
-    if (stale !== undefined) this.report({ type: 'refresh-failed', key: readable(key), error });
+    const state = reading.state === 'stale' ? 'error' : undefined;
+    const stale = this.hit<T>(key, reading, options.serializer, state);
+    if (stale !== undefined) this.hub.report({ type: 'refresh-failed', key: readable(key), error });
     return stale;
   }
 
@@ -160,17 +190,17 @@ export class Fetcher {
     // One map for the flights of all types of values: whoever asks for a key knows what lies under it.
     const running = (this.flights as SingleFlight<Loaded<T>>).find(key, sight);
     if (running !== undefined) {
-      this.report({ type: 'collapsed', key: readable(key) });
+      this.hub.report({ type: 'collapsed', key: readable(key) });
       // With `lock`, the load may have to wait for one in another process.
       const waitMs = options.loadTimeoutMs * (options.lock ? 2 : 1);
       const loaded = await waitWithTimeout(running.result, readable(key), waitMs);
-      const shared = this.deliver(key, loaded, { collapsed: true });
+      const shared = this.deliver(request, loaded, { collapsed: true });
       return shared ?? this.fetchAgain(request, flightsLeft);
     }
-    this.report({ type: 'miss', key: readable(key) });
+    this.hub.report({ type: 'miss', key: readable(key) });
     const loaded = await this.start(request, seen, sight).result;
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
-    return this.deliver(key, loaded, { collapsed: false }) ?? this.loadAlone(request);
+    return this.deliver(request, loaded, { collapsed: false }) ?? this.loadAlone(request);
   }
 
   /** Starts a load that others may join. */
@@ -197,7 +227,8 @@ export class Fetcher {
     if (flightsLeft === 0) return this.loadAlone(request);
     const askedAt = this.flights.now();
     const reading = await this.reader.read(request.key, request.markers, request.options.staleMs);
-    const hit = reading.state === 'fresh' ? this.hit<T>(request.key, reading) : undefined;
+    const { key, options } = request;
+    const hit = reading.state === 'fresh' ? this.hit<T>(key, reading, options.serializer) : undefined;
     return hit ?? this.joinOrLoad(request, seenOf(reading), askedAt, flightsLeft - 1);
   }
 
@@ -206,7 +237,7 @@ export class Fetcher {
     const nobodyJoins = this.flights.create(request.markers) as Flight<Loaded<T>>;
     const loaded = await this.loader.run(request, { state: 'failed' }, nobodyJoins);
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
-    return this.deliver(request.key, loaded, { collapsed: false }) as Fetched<T>;
+    return this.deliver(request, loaded, { collapsed: false }) as Fetched<T>;
   }
 
   private sightOf(seen: Seen, askedAt: number, markers: readonly EntryKey[]): Sight {
@@ -220,24 +251,25 @@ export class Fetcher {
 
   /** One caller's copy of what a flight brought; `undefined` if it can't have one and must load by itself. */
   private deliver<T>(
-    key: EntryKey,
+    { key, options: { serializer } }: FetchRequest<T>,
     loaded: Loaded<T>,
     { collapsed }: { collapsed: boolean },
   ): Fetched<T> | undefined {
     if (loaded.outcome === 'own') return undefined;
     if (loaded.outcome === 'absent') return { ...NOT_CACHED, value: undefined as T, collapsed };
     if (loaded.outcome === 'found') {
-      const hit = this.hit<T>(key, loaded.reading);
+      const hit = this.hit<T>(key, loaded.reading, serializer);
       return hit && { ...hit, collapsed };
     }
-    const value = this.values.readBack(key, loaded.value) as T;
+    const value = this.values.readBack(key, loaded.value, serializer) as T;
     const ttlMs = loaded.stored ? loaded.freshUntilMs - Date.now() : 0;
-    return { value, hit: false, stale: undefined, stored: loaded.stored, collapsed, ttlMs };
+    return { value, hit: false, stale: undefined, stored: loaded.stored, collapsed, ttlMs, ageMs: 0 };
   }
 }
 
 /** A request whose caller may take a stale value. */
 interface FetchRequest<T> extends LoadRequest<T> {
+  readonly refresh: Load<T>;
   readonly options: LoadRequest<T>['options'] &
     Required<Pick<FetchOptions<T>, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'excuses'>>;
 }
@@ -252,13 +284,15 @@ export const NOT_CACHED = {
   stored: false,
   collapsed: false,
   ttlMs: 0,
+  ageMs: 0,
 } as const;
 
 function requestOf<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): FetchRequest<T> {
   const { kind = 'value', admit = storeAll, onUnserializable = 'reject', excuses = excuseAll } = options;
-  const { markers, ...rest } = options;
+  const { markers, refresh = load, serializer, ...rest } = options;
   const staleMs = staleMsOf(options);
-  return { key, markers, load, options: { ...rest, staleMs, kind, admit, onUnserializable, excuses } };
+  const filled = { ...rest, staleMs, kind, admit, onUnserializable, excuses, serializer };
+  return { key, markers, load, refresh, options: filled };
 }
 
 /** How long after its ttl an entry can be of use. */

@@ -5,7 +5,7 @@ import type { EntryValues } from './entry-values.js';
 import { EntryTooLargeError, LoadTimeoutError } from './errors.js';
 import type { CacheEventListener, NotStored } from './events.js';
 import { type Load, runWithTimeout } from './load-timeout.js';
-import type { SerializedValue } from './serializer.js';
+import type { CacheSerializer, SerializedValue } from './serializer.js';
 import type { Flight } from './single-flight.js';
 import type { Store } from './store.js';
 
@@ -31,6 +31,8 @@ export interface LoadOptions<T> {
   readonly admit: (value: T) => Admission;
   /** Whether a value that can't be serialized is an error of the caller, or is handed to it as it is. */
   readonly onUnserializable: 'reject' | 'own';
+  /** `undefined`: the cache's. */
+  readonly serializer: CacheSerializer | undefined;
 }
 
 /** How long a value stays fresh, in milliseconds, or what says so once it is there. */
@@ -103,7 +105,7 @@ export class Loader {
     if (admission === 'own') return this.notStored(key, 'declined', { outcome: 'own', value });
     let serialized: SerializedValue;
     try {
-      serialized = this.values.serialize(value);
+      serialized = this.values.serialize(value, options.serializer);
     } catch (error) {
       if (options.onUnserializable === 'reject') throw error;
       return this.notStored(key, 'unserializable', { outcome: 'own', value }, error);

@@ -58,7 +58,8 @@ export interface ResolvedCacheOptions {
   readonly compression: Compression | undefined;
   readonly serializer: CacheSerializer;
   readonly isolate: boolean;
-  readonly onEvent: CacheEventListener;
+  /** `undefined`: nobody listens. */
+  readonly onEvent: CacheEventListener | undefined;
 }
 
 /** The names of all options of a cache. */
@@ -101,7 +102,7 @@ export function resolveCacheOptions(options: CacheOptions, place: string): Resol
     compression: checkCompress(options.compress ?? false, place),
     serializer: checkSerializer(options.serializer ?? new ValueSerializer(), place),
     isolate: checkKind(options.isolate ?? true, 'boolean', 'isolate', place),
-    onEvent: checkKind(options.onEvent ?? ignore, 'function', 'onEvent', place),
+    onEvent: options.onEvent && checkKind(options.onEvent, 'function', 'onEvent', place),
   };
 }
 
@@ -164,5 +165,3 @@ export function checkKind<T>(value: T, kind: 'boolean' | 'function', name: strin
   if (typeof value === kind) return value;
   throw new CachekitConfigError(`${place}: the option ${name} must be a ${kind}, not ${typeof value}.`);
 }
-
-const ignore: CacheEventListener = () => undefined;

@@ -57,9 +57,14 @@ export class EventCounts {
   private breaker: CacheStats['breaker'] = 'closed';
 
   add(event: CacheEvent): void {
+    if (event.type === 'hit') return this.addHit(event.stale);
     this.counts[event.type]++;
-    if (event.type === 'hit' && event.stale) this.staleHits++;
     if (event.type === 'breaker') this.breaker = event.state;
+  }
+
+  addHit(stale: boolean): void {
+    this.counts.hit++;
+    if (stale) this.staleHits++;
   }
 
   /** @param pendingInvalidations the only figure that is not a count of events */

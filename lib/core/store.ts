@@ -38,9 +38,17 @@ export class Store {
   }
 
   get(key: EntryKey): Awaitable<Stored | undefined> {
-    const known = this.breaker.isOpen ? this.backend.peek([key]) : undefined;
-    if (known !== undefined) return known[0];
-    return this.guard('get', key, this.readDeadlineMs, () => this.backend.get(key));
+    if (this.breaker.isOpen) return this.getWhileOpen(key);
+    // By hand, not by `guard`: this is on the way of every hit.
+    let answer: Awaitable<Stored | undefined>;
+    try {
+      answer = this.backend.get(key);
+    } catch (error) {
+      throw this.failed('get', key, error);
+    }
+    if (types.isPromise(answer)) return this.await('get', key, this.readDeadlineMs, answer);
+    if (!this.hasServer) this.succeeded();
+    return answer;
   }
 
   getMany(keys: readonly EntryKey[]): Awaitable<readonly (Stored | undefined)[]> {
@@ -70,6 +78,12 @@ export class Store {
 
   clear(): Awaitable<void> {
     return this.guard('clear', undefined, CLEAR_DEADLINE_MS, () => this.backend.clear());
+  }
+
+  private getWhileOpen(key: EntryKey): Awaitable<Stored | undefined> {
+    const known = this.backend.peek([key]);
+    if (known !== undefined) return known[0];
+    return this.guard('get', key, this.readDeadlineMs, () => this.backend.get(key));
   }
 
   /** How long a write may take, in milliseconds, before it counts as failed. */
