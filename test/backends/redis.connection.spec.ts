@@ -166,7 +166,7 @@ describeOn('redis process', 'the connection of RedisBackend', () => {
     await seconds.pass(6);
     proxy.pass();
 
-    expect((await failure).message).toContain('no answer within 5000 ms');
+    expect((await failure).message).toContain('it took the connection, and was not ready within 2000 ms');
     await untilUp(backend, seconds);
   });
 

@@ -9,7 +9,7 @@ const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1_000;
 
 /** How long a server that took the connection may need to say that it is ready. */
-const HANDSHAKE_MS = 5_000;
+const HANDSHAKE_MS = 2_000;
 
 /** A link with clients of its own, a new one for each connection. */
 export class OwnLink implements RedisLink {
@@ -62,7 +62,9 @@ export class OwnLink implements RedisLink {
     this.#current = client;
     this.#watch(client);
     const up = readyOrEnd(client, () => this.awayError());
-    giveUpHandshake(client);
+    giveUpHandshake(client, () => {
+      this.problem ??= new Error(`it took the connection, and was not ready within ${HANDSHAKE_MS} ms`);
+    });
     // The events tell more, and the promise of a Cluster that is down may never settle.
     client.connect().catch((error: unknown) => {
       this.problem ??= error;
@@ -111,11 +113,14 @@ function readyOrEnd(client: EventEmitter, failure: () => Error): Promise<void> {
 }
 
 /** ioredis bounds how long connecting takes, and not what comes after it. */
-function giveUpHandshake(client: RedisClient): void {
+function giveUpHandshake(client: RedisClient, onGivenUp: () => void): void {
   const events: EventEmitter = client;
   let timer: NodeJS.Timeout | undefined;
   events.once('connect', () => {
-    timer = setTimeout(() => client.disconnect(), HANDSHAKE_MS);
+    timer = setTimeout(() => {
+      onGivenUp();
+      client.disconnect();
+    }, HANDSHAKE_MS);
   });
   events.once('ready', () => clearTimeout(timer));
   events.once('end', () => clearTimeout(timer));
