@@ -6,6 +6,7 @@ import { OwnLink } from './own.link.js';
 import type { RedisLink } from './redis.link.js';
 import type { RedisClient, RedisTarget } from './redis.options.js';
 import { SilenceWatch } from '../silence.watch.js';
+import { writeTogether } from './write-together.js';
 
 /** How long Redis may owe an answer and give none: far longer than a read waits, and hits come back within seconds. */
 const SILENCE_MS = 2_000;
@@ -99,6 +100,7 @@ export class RedisConnection {
     take: (answer: Answer) => Result,
     answerIn: ((error: unknown) => Answer | undefined) | undefined,
   ): Promise<Result> {
+    writeTogether(client);
     const answer = command(client, this.#onProgress);
     this.#watch.asked();
     return answer.then(
