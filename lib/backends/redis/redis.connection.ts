@@ -5,14 +5,12 @@ import { commandError, isTimeout } from './redis.failure.js';
 import { OwnLink } from './own.link.js';
 import type { RedisLink } from './redis.link.js';
 import type { RedisClient, RedisTarget } from './redis.options.js';
+import { LinkSession } from '../link.session.js';
 import { SilenceWatch } from '../silence.watch.js';
 import { writeTogether } from './write-together.js';
 
 /** How long Redis may owe an answer and give none: far longer than a read waits, and hits come back within seconds. */
 const SILENCE_MS = 2_000;
-
-/** How long `open`, and an operation before it, waits for the first attempt. It goes on in the background. */
-const OPEN_LIMIT_MS = 5_000;
 
 /** What to do with the client. What takes many commands calls `onProgress` after each answer. */
 type Command<Answer> = (client: RedisClient, onProgress: () => void) => Promise<Answer>;
@@ -28,39 +26,20 @@ export class RedisConnection {
     SILENCE_MS,
   );
   readonly #onProgress = () => this.#watch.heard();
-  #link: RedisLink | undefined;
-  #opening: Promise<void> | undefined;
-  #closing: Promise<void> | undefined;
-  #isClosed = false;
-  /** Whether the first attempt since `open` is over. */
-  #wasTried = false;
-  /** Counts the closings, so that an `open` under way sees that it was overtaken by one. */
-  #session = 0;
+  readonly #session: LinkSession<RedisLink>;
 
   constructor(target: RedisTarget) {
     this.#target = target;
+    this.#session = new LinkSession({ makeLink: () => makeLink(target), closedError });
   }
 
   open(): Promise<void> {
-    this.#isClosed = false;
-    if (this.#opening) return this.#opening;
-    const opening = this.#open().finally(() => {
-      if (this.#opening === opening) this.#opening = undefined;
-    });
-    this.#opening = opening;
-    return opening;
+    return this.#session.open();
   }
 
   close(): Promise<void> {
-    const stopped = this.#link?.stop();
     this.#watch.stop();
-    this.#isClosed = true;
-    this.#session += 1;
-    this.#link = undefined;
-    this.#opening = undefined;
-    this.#wasTried = false;
-    this.#closing = Promise.all([this.#closing, stopped]).then(() => undefined);
-    return this.#closing;
+    return this.#session.close();
   }
 
   /**
@@ -75,7 +54,7 @@ export class RedisConnection {
     take: (answer: Answer) => Result,
     answerIn?: (error: unknown) => Answer | undefined,
   ): Promise<Result> {
-    const client = this.#link?.client;
+    const client = this.#session.link?.client;
     if (client) return this.#send(client, command, take, answerIn);
     return this.#firstClient().then((first) => this.#send(first, command, take, answerIn));
   }
@@ -86,7 +65,7 @@ export class RedisConnection {
    * @throws BackendUnavailableError
    */
   async client(): Promise<RedisClient> {
-    return this.#link?.client ?? this.#firstClient();
+    return this.#session.link?.client ?? this.#firstClient();
   }
 
   /** The server, for messages, without user and password. */
@@ -119,50 +98,19 @@ export class RedisConnection {
 
   /** The client for a command that found none. Waits only for the first attempt. */
   async #firstClient(): Promise<RedisClient> {
-    if (this.#isClosed) throw closedError();
-    if (!this.#wasTried) await this.open();
-    const link = this.#link;
-    if (!link) throw closedError();
+    const link = await this.#session.first();
     if (!link.client) throw link.awayError();
     return link.client;
   }
 
   #failure(client: RedisClient, error: unknown): Error {
-    if (isTimeout(error) && client === this.#link?.client) this.#renew(error);
-    const problem = this.#link?.client ? undefined : this.#link?.problem;
+    if (isTimeout(error) && client === this.#session.link?.client) this.#renew(error);
+    const problem = this.#session.link?.client ? undefined : this.#session.link?.problem;
     return commandError(this.#target.place, error, problem);
   }
 
   #renew(silence: unknown): void {
-    this.#link?.renew(silence);
-  }
-
-  async #open(): Promise<void> {
-    const session = this.#session;
-    const link = this.#link ?? (await makeLink(this.#target));
-    if (session !== this.#session) throw closedError();
-    this.#link = link;
-    try {
-      await this.#up(link);
-    } catch (error) {
-      throw session === this.#session ? error : closedError();
-    } finally {
-      if (session === this.#session) this.#wasTried = true;
-    }
-  }
-
-  async #up(link: RedisLink): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(link.awayError(`no answer within ${OPEN_LIMIT_MS} ms`));
-      }, OPEN_LIMIT_MS);
-    });
-    try {
-      await Promise.race([link.whenUp(), limit]);
-    } finally {
-      clearTimeout(timer);
-    }
+    this.#session.link?.renew(silence);
   }
 }
 

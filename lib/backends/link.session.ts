@@ -1,0 +1,104 @@
+/** How long `open`, and an operation before it, waits for the first attempt. It goes on in the background. */
+const OPEN_LIMIT_MS = 5_000;
+
+/** A way to a server that looks after itself: after every loss it comes back, until it is stopped. */
+export interface Link {
+  /** Resolves when it is up; rejects when the attempt that runs now, or the next one, fails. */
+  whenUp(): Promise<void>;
+  /** What to reject with while it is not up. `reason` is for when nothing else is known. */
+  awayError(reason?: string): Error;
+  /** Lets go. Never rejects. */
+  stop(): Promise<void>;
+}
+
+/** What a session is made of. */
+export interface SessionParts<L extends Link> {
+  readonly makeLink: () => L | Promise<L>;
+  /** What to reject with after `close`. */
+  readonly closedError: () => Error;
+  /** Is called whenever `open` is, also by an operation that comes first. Absent means nothing is to be done. */
+  readonly onOpen?: () => void;
+}
+
+/**
+ * Opens and closes a link, as a backend is opened and closed: as often as one likes, also by several at once. Of
+ * `open` and `close`, the one that was called last counts.
+ */
+export class LinkSession<L extends Link> {
+  readonly #parts: SessionParts<L>;
+  #link: L | undefined;
+  #opening: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #isClosed = false;
+  /** Whether the first attempt since `open` is over. */
+  #wasTried = false;
+  /** Counts the closings, so that an `open` under way sees that it was overtaken by one. */
+  #closings = 0;
+
+  constructor(parts: SessionParts<L>) {
+    this.#parts = parts;
+  }
+
+  /** The link, up or not; `undefined` before `open` and after `close`. */
+  get link(): L | undefined {
+    return this.#link;
+  }
+
+  /** Resolves when the link is up; rejects when that failed for now. */
+  open(): Promise<void> {
+    this.#isClosed = false;
+    this.#parts.onOpen?.();
+    if (this.#opening) return this.#opening;
+    const opening = this.#open().finally(() => {
+      if (this.#opening === opening) this.#opening = undefined;
+    });
+    this.#opening = opening;
+    return opening;
+  }
+
+  /** Never rejects. */
+  close(): Promise<void> {
+    const stopped = this.#link?.stop();
+    this.#isClosed = true;
+    this.#closings += 1;
+    this.#link = undefined;
+    this.#opening = undefined;
+    this.#wasTried = false;
+    this.#closing = Promise.all([this.#closing, stopped]).then(() => undefined);
+    return this.#closing;
+  }
+
+  /** The link, up or not, for an operation that found none that is up. Waits only for the first attempt. */
+  async first(): Promise<L> {
+    if (this.#isClosed) throw this.#parts.closedError();
+    if (!this.#wasTried) await this.open();
+    if (!this.#link) throw this.#parts.closedError();
+    return this.#link;
+  }
+
+  async #open(): Promise<void> {
+    const closings = this.#closings;
+    const link = this.#link ?? (await this.#parts.makeLink());
+    if (closings !== this.#closings) throw this.#parts.closedError();
+    this.#link = link;
+    try {
+      await upInTime(link);
+    } catch (error) {
+      throw closings === this.#closings ? error : this.#parts.closedError();
+    } finally {
+      if (closings === this.#closings) this.#wasTried = true;
+    }
+  }
+}
+
+async function upInTime(link: Link): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((_, reject) => {
+    timer = setTimeout(() => reject(link.awayError(`no answer within ${OPEN_LIMIT_MS} ms`)), OPEN_LIMIT_MS);
+  });
+  try {
+    await Promise.race([link.whenUp(), limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
