@@ -121,7 +121,7 @@ describeOn('redis process', 'the connection of RedisBackend', () => {
     await seconds.pass(3);
     proxy.pass();
 
-    expect((await pending).message).toContain('no answer for 2000 ms');
+    expect((await pending).message).toContain('no answer for 1500 ms');
     await untilUp(backend, seconds);
   });
 

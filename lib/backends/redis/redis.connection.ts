@@ -10,7 +10,7 @@ import { SilenceWatch } from '../silence.watch.js';
 import { writeTogether } from './write-together.js';
 
 /** How long Redis may owe an answer and give none: far longer than a read waits, and hits come back within seconds. */
-const SILENCE_MS = 2_000;
+const SILENCE_MS = 1_500;
 
 /** What to do with the client. What takes many commands calls `onProgress` after each answer. */
 type Command<Answer> = (client: RedisClient, onProgress: () => void) => Promise<Answer>;

@@ -1,0 +1,78 @@
+import type { CacheBackend } from 'nestjs-cachekit';
+import { DynamoDBBackend } from 'nestjs-cachekit/dynamodb';
+import { FirestoreBackend } from 'nestjs-cachekit/firestore';
+import { MemcachedBackend } from 'nestjs-cachekit/memcached';
+import { PostgresBackend } from 'nestjs-cachekit/postgres';
+import { RedisBackend } from 'nestjs-cachekit/redis';
+import type { Need } from './servers/need.js';
+
+/** A backend with a server that all specs share. Made without a test runner, so that other processes can make it. */
+export interface RemoteBackend {
+  readonly name: string;
+  readonly need: Need;
+  /** Under which name the global setup provides the address of the server. */
+  readonly provided: 'redisUrl' | 'postgresUrl' | 'memcachedUrl' | 'firestoreHost' | 'dynamodbUrl';
+  /** @param address as it is provided, or that of a proxy before it: see `throughPort` */
+  readonly make: (address: string, namespace: string) => CacheBackend;
+}
+
+/** All of them. A new one is an entry here. */
+export const REMOTE_BACKENDS: readonly RemoteBackend[] = [
+  {
+    name: 'RedisBackend',
+    need: 'redis',
+    provided: 'redisUrl',
+    make: (url, namespace) => new RedisBackend({ url, namespace }),
+  },
+  {
+    name: 'PostgresBackend',
+    need: 'postgres',
+    provided: 'postgresUrl',
+    make: (url, namespace) => new PostgresBackend({ url, namespace }),
+  },
+  {
+    name: 'MemcachedBackend',
+    need: 'memcached',
+    provided: 'memcachedUrl',
+    make: (url, namespace) => new MemcachedBackend({ url, namespace }),
+  },
+  {
+    name: 'FirestoreBackend',
+    need: 'firestore',
+    provided: 'firestoreHost',
+    make: (emulatorHost, namespace) => new FirestoreBackend({ emulatorHost, namespace }),
+  },
+  {
+    name: 'DynamoDBBackend',
+    need: 'dynamodb',
+    provided: 'dynamodbUrl',
+    make: (endpoint, namespace) =>
+      new DynamoDBBackend({
+        endpoint,
+        region: 'us-east-1',
+        credentials: { accessKeyId: 'nobody', secretAccessKey: 'nothing' },
+        createTable: true,
+        namespace,
+      }),
+  },
+];
+
+/**
+ * The same backend, with deadlines that also hold on a machine which is busy with other tests: for tests that say
+ * what happens when operations work.
+ */
+export function patient(backend: CacheBackend): CacheBackend {
+  return Object.assign(backend, { deadlines: { readMs: 10_000, writeMs: 10_000 } });
+}
+
+/** The port in an address. */
+export function portOf(address: string): number {
+  return Number(PORT.exec(address)?.[1]);
+}
+
+/** The same address, with another port. */
+export function throughPort(address: string, port: number): string {
+  return address.replace(PORT, `:${port}`);
+}
+
+const PORT = /:(\d+)(?=\/|$)/;
