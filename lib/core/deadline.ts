@@ -3,6 +3,13 @@ import { BackendTimeoutError } from './errors.js';
 /** How long `clear` may take, in milliseconds: it walks through all entries of a namespace. */
 export const CLEAR_DEADLINE_MS = 60_000;
 
+/** Is told how an answer ended. */
+export interface Outcome {
+  succeeded(): void;
+  /** Answers what to reject with. */
+  failed(error: unknown): Error;
+}
+
 /**
  * Settles as `answer` does, or rejects with a `BackendTimeoutError` once `deadlineMs` have passed.
  *
@@ -11,13 +18,21 @@ export const CLEAR_DEADLINE_MS = 60_000;
  * has settled.
  *
  * @param what names the operation and its place; only asked for a message
+ * @param outcome is told of it here, and not in a `then`, since this is on the way of every hit. Absent: nobody is
  */
-export function withDeadline<T>(answer: Promise<T>, deadlineMs: number, what: () => string): Promise<T> {
+export function withDeadline<T>(
+  answer: Promise<T>,
+  deadlineMs: number,
+  what: () => string,
+  outcome: Outcome = NOBODY,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
+    let isLate = false;
     let overdue: NodeJS.Immediate | undefined;
     const timer = setTimeout(() => {
       overdue = setImmediate(() => {
-        reject(new BackendTimeoutError(`${what()}: no answer within ${deadlineMs} ms.`));
+        isLate = true;
+        reject(outcome.failed(new BackendTimeoutError(`${what()}: no answer within ${deadlineMs} ms.`)));
       });
     }, deadlineMs);
     const stop = (): void => {
@@ -26,14 +41,22 @@ export function withDeadline<T>(answer: Promise<T>, deadlineMs: number, what: ()
     };
     answer.then(
       (value) => {
+        if (isLate) return;
         stop();
+        outcome.succeeded();
         resolve(value);
       },
       (error: unknown) => {
+        if (isLate) return;
         stop();
-        // The reason is the client's own; it is not ours to require an Error of it.
-        reject(error as Error);
+        reject(outcome.failed(error));
       },
     );
   });
 }
+
+const NOBODY: Outcome = {
+  succeeded: () => undefined,
+  // The reason is the client's own; it is not ours to require an Error of it.
+  failed: (error) => error as Error,
+};

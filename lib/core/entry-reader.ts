@@ -81,12 +81,19 @@ export class EntryReader {
   private readOne(key: EntryKey, staleMs: number): Awaitable<Reading> {
     const stored = this.store.get(key);
     if (types.isPromise(stored)) {
-      return stored.then((found) => this.judge(key, found, NO_KEYS, NO_MARKERS, staleMs)).catch(() => FAILED);
+      return stored.then(
+        (found) => this.judgeOne(key, found, staleMs),
+        () => FAILED,
+      );
     }
     const entry = this.decode(key, stored);
     if (entry === undefined || entry.tags.length === 0) {
       return settle(entry, stored, NO_MARKERS, NO_VERSIONS, staleMs);
     }
+    return this.judgeOne(key, stored, staleMs);
+  }
+
+  private judgeOne(key: EntryKey, stored: Stored | undefined, staleMs: number): Awaitable<Reading> {
     const reading = this.judge(key, stored, NO_KEYS, NO_MARKERS, staleMs);
     return types.isPromise(reading) ? reading.catch(() => FAILED) : reading;
   }

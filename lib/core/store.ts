@@ -108,20 +108,17 @@ export class Store {
     }
   }
 
-  private async await<T>(
+  private await<T>(
     operation: BackendOperation,
     key: EntryKey | undefined,
     deadlineMs: number,
     answer: Promise<T>,
   ): Promise<T> {
     this.hasServer = true;
-    try {
-      const value = await withDeadline(answer, deadlineMs, () => this.describe(operation, key));
-      this.succeeded();
-      return value;
-    } catch (error) {
-      throw this.failed(operation, key, error);
-    }
+    return withDeadline(answer, deadlineMs, () => this.describe(operation, key), {
+      succeeded: () => this.succeeded(),
+      failed: (error) => this.failed(operation, key, error),
+    });
   }
 
   private succeeded(): void {
