@@ -29,10 +29,12 @@ import { CACHE_OPTIONS } from './core/options.js';
 import { checkApart, RegisteredCache } from './core/registered-cache.js';
 import { getBackendToken, getCacheToken } from './core/tokens.js';
 import { CachekitHealthIndicator } from './health/cachekit.health-indicator.js';
+import { cacheInheritingControllers } from './http/class-level.js';
 import { checkHandlers } from './http/handler-checks.js';
 import { getHttpOptionsToken, resolveHttpOptions } from './http/http-options.js';
 import { placeEvictions } from './http/evict-placement.js';
 import { placeCache } from './http/placement.js';
+import { checkMethods } from './methods/method-checks.js';
 
 /** Gives an app its caches: import `CachekitModule.forRoot(...)` once for each. Global. */
 @Module({})
@@ -74,6 +76,7 @@ export class CachekitModule implements NestModule, OnModuleInit {
 
   /** Nest copies the lists of interceptors into its routes right after this: the last moment to take one's place. */
   configure(): void {
+    cacheInheritingControllers(this.moduleRef);
     placeCache(this.moduleRef);
     placeEvictions(this.moduleRef);
   }
@@ -84,6 +87,7 @@ export class CachekitModule implements NestModule, OnModuleInit {
    */
   onModuleInit(): void {
     checkHandlers(this.moduleRef);
+    checkMethods(this.moduleRef);
     const own = [...this.modules.values()].filter(({ metatype }) => metatype === CachekitModule);
     const registered: unknown[] = own.map(({ providers }) => providers.get(RegisteredCache)?.instance);
     checkApart(registered.filter((cache) => cache instanceof RegisteredCache));

@@ -46,10 +46,12 @@ export {
   type CacheHealthOptions,
   CachekitHealthIndicator,
 } from './health/cachekit.health-indicator.js';
-export { CacheEvict } from './http/cache-evict.decorator.js';
+export { CacheEvict } from './decorators/cache-evict.decorator.js';
+export { CachePut } from './decorators/cache-put.decorator.js';
+export { Cached } from './decorators/cached.decorator.js';
 export type { CacheEvictOptions } from './http/cache-evict-options.js';
-export { Cached } from './http/cached.decorator.js';
 export type { CachedOptions, OwnKey, TagsOf } from './http/cached-options.js';
 export type { Call, Callback, QueryValue } from './http/call.js';
-export type { CacheScope, HttpCacheOptions } from './http/http-options.js';
+export type { CacheScope, HttpCacheOptions, StoredBody } from './http/http-options.js';
 export type { HttpRequest } from './http/http-exchange.js';
+export type { CachePutOptions } from './methods/cache-put-options.js';

@@ -99,6 +99,21 @@ describe('In lib,', () => {
     expect(breaking(({ from, to }) => folder(from) === 'http' && !isAllowed(to))).toEqual([]);
   });
 
+  it('methods imports the contract, core, http and methods', () => {
+    const allowed = ['core', 'http', 'methods'];
+    const isAllowed = (to: string): boolean => CONTRACTS.includes(to) || allowed.includes(folder(to));
+    expect(breaking(({ from, to }) => folder(from) === 'methods' && !isAllowed(to))).toEqual([]);
+  });
+
+  it('only the index imports the decorators, which put http and methods together', () => {
+    const allowed = ['core', 'http', 'methods', 'decorators'];
+    expect(
+      breaking(({ from, to }) => folder(from) === 'decorators' && !allowed.includes(folder(to))),
+    ).toEqual([]);
+    const mayImport = (from: string): boolean => folder(from) === 'decorators' || from === 'index.ts';
+    expect(breaking(({ from, to }) => folder(to) === 'decorators' && !mayImport(from))).toEqual([]);
+  });
+
   it('health imports the contract, core and health', () => {
     const isAllowed = (to: string): boolean =>
       CONTRACTS.includes(to) || folder(to) === 'core' || folder(to) === 'health';

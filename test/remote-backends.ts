@@ -2,6 +2,7 @@ import type { CacheBackend } from 'nestjs-cachekit';
 import { DynamoDBBackend } from 'nestjs-cachekit/dynamodb';
 import { FirestoreBackend } from 'nestjs-cachekit/firestore';
 import { MemcachedBackend } from 'nestjs-cachekit/memcached';
+import { MongoDBBackend } from 'nestjs-cachekit/mongodb';
 import { PostgresBackend } from 'nestjs-cachekit/postgres';
 import { RedisBackend } from 'nestjs-cachekit/redis';
 import type { Need } from './servers/need.js';
@@ -11,7 +12,13 @@ export interface RemoteBackend {
   readonly name: string;
   readonly need: Need;
   /** Under which name the global setup provides the address of the server. */
-  readonly provided: 'redisUrl' | 'postgresUrl' | 'memcachedUrl' | 'firestoreHost' | 'dynamodbUrl';
+  readonly provided:
+    | 'redisUrl'
+    | 'postgresUrl'
+    | 'memcachedUrl'
+    | 'mongodbUrl'
+    | 'firestoreHost'
+    | 'dynamodbUrl';
   /** @param address as it is provided, or that of a proxy before it: see `throughPort` */
   readonly make: (address: string, namespace: string) => CacheBackend;
 }
@@ -35,6 +42,12 @@ export const REMOTE_BACKENDS: readonly RemoteBackend[] = [
     need: 'memcached',
     provided: 'memcachedUrl',
     make: (url, namespace) => new MemcachedBackend({ url, namespace }),
+  },
+  {
+    name: 'MongoDBBackend',
+    need: 'mongodb',
+    provided: 'mongodbUrl',
+    make: (url, namespace) => new MongoDBBackend({ url, namespace }),
   },
   {
     name: 'FirestoreBackend',

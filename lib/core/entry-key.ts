@@ -57,10 +57,23 @@ export function httpKey(parts: string): EntryKey {
 }
 
 /**
+ * The key of what a method answered to a call.
+ *
+ * @param method its class and its name
+ * @param counting text that names all that the answer depends on. Arguments are often secrets, so only its digest
+ *   stands in the key
+ */
+export function callKey(method: readonly string[], counting: string): EntryKey {
+  const digest = createHash('sha256').update(counting, 'utf16le').digest('base64url');
+  return `c:${JSON.stringify(method)}~${digest}` as EntryKey;
+}
+
+/**
  * What a person knows the key as: without the letter. Of an HTTP key only the route, since parameters and query may
- * hold what must not stand in a log.
+ * hold what must not stand in a log; of a call only the method.
  */
 export function readable(key: EntryKey): string {
+  if (key.startsWith('c:')) return key.slice(2, key.lastIndexOf('~'));
   if (!key.startsWith('h:')) return key.slice(2);
   const endOfRoute = key.indexOf(',{');
   return endOfRoute < 0 ? key.slice(2) : `${key.slice(2, endOfRoute)}]`;

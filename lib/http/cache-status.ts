@@ -1,5 +1,6 @@
 import type { Fetched } from '../core/fetcher.js';
 import type { HttpExchange } from './http-exchange.js';
+import { listOf } from './storable-response.js';
 
 /**
  * Why a request went past the cache:
@@ -38,4 +39,14 @@ export function setCacheStatus(exchange: HttpExchange, status: string): void {
   const before = exchange.responseHeader('cache-status');
   const others = before === undefined ? [] : [before].flat();
   exchange.setResponseHeader('Cache-Status', [...others, `cachekit; ${status}`].join(', '));
+}
+
+/** Adds names to the header `Vary` of the answer, which may hold others. */
+export function addVary(exchange: HttpExchange, names: readonly string[]): void {
+  if (names.length === 0 || exchange.isSent) return;
+  const before = listOf(exchange.responseHeader('vary'));
+  const missing = names.filter((name) => !before.includes(name) && !before.includes('*'));
+  if (missing.length === 0) return;
+  const own = exchange.responseHeader('vary');
+  exchange.setResponseHeader('Vary', [...(own === undefined ? [] : [own].flat()), ...missing].join(', '));
 }

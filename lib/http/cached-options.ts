@@ -4,9 +4,10 @@ import { checkOptionNames } from '../core/option-names.js';
 import { checkKind, staleInMs } from '../core/options.js';
 import { markersOf } from '../core/tag-markers.js';
 import { toMilliseconds, type Ttl } from '../core/ttl.js';
+import { NEVER_REPLAYED } from './answer/replayed-head.js';
 import type { Call, Callback } from './call.js';
 import { checkHeaderNames } from './header-name.js';
-import { type CacheScope, checkScope } from './http-options.js';
+import { type CacheScope, checkBody, checkScope, type StoredBody } from './http-options.js';
 import { syncAnswer } from './sync-answer.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
@@ -23,6 +24,12 @@ export interface CachedOptions {
    * Default: the cache's `ttl`.
    */
   readonly ttl?: Ttl | Callback<unknown, Ttl>;
+  /**
+   * For how long after its ttl an answer is given at once, while the handler runs again in the background. That needs a
+   * handler that takes nothing but parameters, query, body and named headers, and no interceptors of the app's own
+   * inside the cache: others run while the client waits. Default: the cache's `staleWhileRevalidate`.
+   */
+  readonly staleWhileRevalidate?: Ttl;
   /**
    * For how long after its ttl an answer is given in place of a failure of the handler: of one that throws anything but
    * an `HttpException` below 500, or that takes longer than `loadTimeout`. It is then not tried again for a second,
@@ -48,6 +55,20 @@ export interface CachedOptions {
   readonly when?: (call: Call) => boolean;
   /** Whether this answer is not to be stored. Default: every answer is stored. */
   readonly unless?: Callback<unknown, boolean>;
+  /**
+   * More response headers that are stored with an answer, if the handler sets them: `['x-total-count']`. Those that say
+   * what the body is are always stored: content-type, content-language, content-disposition, link, last-modified,
+   * cache-control, expires, location, etag. An answer with any other is not stored. Default: none.
+   */
+  readonly headers?: readonly string[];
+  /**
+   * What answers tell browsers and proxies by `Cache-Control`, unless the handler says it: `true` is
+   * `private, max-age=` (`public` in scope `public`) with the ttl, a text stands there as it is. What a browser keeps
+   * can't be invalidated. Default: false, which is nothing.
+   */
+  readonly cacheControl?: boolean | string;
+  /** Whether the text that is sent is stored, or the handler's value. Default: the cache's `body`. */
+  readonly body?: StoredBody;
   /** The name of the cache. Default: the unnamed one. */
   readonly cache?: string;
 }
@@ -60,6 +81,8 @@ export interface ResolvedCachedOptions {
   readonly ttlMs: TtlMs<unknown> | undefined;
   /** `undefined`: the cache's. */
   readonly staleIfErrorMs: number | undefined;
+  /** `undefined`: the cache's. */
+  readonly staleWhileRevalidateMs: number | undefined;
   readonly lock: boolean;
   readonly key: CachedOptions['key'];
   readonly query: readonly string[] | undefined;
@@ -70,11 +93,17 @@ export interface ResolvedCachedOptions {
   readonly scope: CacheScope | undefined;
   readonly when: CachedOptions['when'];
   readonly unless: CachedOptions['unless'];
+  /** In lower case. */
+  readonly headers: readonly string[];
+  readonly cacheControl: boolean | string;
+  /** `undefined`: the cache's. */
+  readonly body: StoredBody | undefined;
   readonly cache: string | undefined;
 }
 
 const NAMES: readonly string[] = [
   'ttl',
+  'staleWhileRevalidate',
   'staleIfError',
   'lock',
   'key',
@@ -84,6 +113,9 @@ const NAMES: readonly string[] = [
   'scope',
   'when',
   'unless',
+  'headers',
+  'cacheControl',
+  'body',
   'cache',
 ] satisfies (keyof CachedOptions)[];
 
@@ -99,6 +131,7 @@ export function resolveCachedOptions(given: Ttl | CachedOptions, place: string):
   checkOptionNames(options, NAMES, place);
   const {
     ttl,
+    staleWhileRevalidate,
     staleIfError,
     lock = false,
     key,
@@ -108,9 +141,13 @@ export function resolveCachedOptions(given: Ttl | CachedOptions, place: string):
     scope,
     when,
     unless,
+    headers = [],
+    cacheControl = false,
+    body,
     cache,
   } = options;
   if (scope !== undefined) checkScope(scope, place);
+  if (body !== undefined) checkBody(body, place);
   check(key === undefined || typeof key === 'function' || isKey(key), 'key', KEY_KIND, place);
   check(query === undefined || isTextList(query), 'query', "an array of names, such as ['page']", place);
   check(when === undefined || typeof when === 'function', 'when', 'a function of the call', place);
@@ -118,6 +155,8 @@ export function resolveCachedOptions(given: Ttl | CachedOptions, place: string):
   return {
     place,
     ttlMs: ttl === undefined ? undefined : ttlMsOf(ttl, place),
+    staleWhileRevalidateMs:
+      staleWhileRevalidate === undefined ? undefined : staleInMs(options, 'staleWhileRevalidate', place),
     staleIfErrorMs: staleIfError === undefined ? undefined : staleInMs(options, 'staleIfError', place),
     lock: checkKind(lock, 'boolean', 'lock', place),
     key,
@@ -127,6 +166,9 @@ export function resolveCachedOptions(given: Ttl | CachedOptions, place: string):
     scope,
     when,
     unless,
+    headers: checkReplayable(headers, place),
+    cacheControl: checkCacheControl(cacheControl, place),
+    body,
     cache: checkCacheName(cache, place),
   };
 }
@@ -142,6 +184,28 @@ function ttlMsOf(ttl: NonNullable<CachedOptions['ttl']>, place: string): TtlMs<u
       return 0;
     }
   };
+}
+
+function checkReplayable(headers: readonly string[], place: string): readonly string[] {
+  const names = checkHeaderNames(headers, 'headers', place);
+  const wrong = names.find((name) => NEVER_REPLAYED.includes(name));
+  if (wrong === undefined) return names;
+  throw new CachekitConfigError(
+    `${place}: the option headers names ${wrong}, which can not be stored with an answer. Leave it out.`,
+  );
+}
+
+function checkCacheControl(cacheControl: boolean | string, place: string): boolean | string {
+  const right =
+    typeof cacheControl === 'boolean' ||
+    (typeof cacheControl === 'string' && /^[\x21-\x7e][ -~]*$/.test(cacheControl));
+  check(
+    right,
+    'cacheControl',
+    "true, false, or what the header shall say, such as 'public, max-age=60'",
+    place,
+  );
+  return cacheControl;
 }
 
 const KEY_KIND = 'a text, an array of texts, or a function that answers one of them';

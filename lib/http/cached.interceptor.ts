@@ -8,13 +8,15 @@ import {
 import { ApplicationConfig, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { type Observable, of } from 'rxjs';
 import { type Fetched, NOT_CACHED } from '../core/fetcher.js';
-import { bypassStatus, fetchedStatus, setCacheStatus } from './cache-status.js';
+import { sendsTextAlike } from './answer/app-text.js';
+import { type HttpAnswer, untouched } from './answer/http-answer.js';
+import { sendAnswer } from './answer/send-answer.js';
+import { addVary, bypassStatus, setCacheStatus } from './cache-status.js';
 import type { CachingPlan } from './handler-plan.js';
 import { HandlerPlans } from './handler-plans.js';
-import { answerOf, HandlerRun } from './handler-run.js';
+import { HandlerRun } from './handler-run.js';
 import { HttpExchange } from './http-exchange.js';
 import { type Question, questionOf } from './question.js';
-import { isServerFault } from './server-fault.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
 /**
@@ -41,8 +43,10 @@ export class CachedInterceptor implements NestInterceptor {
     context: ExecutionContext,
     next: CallHandler,
   ): Observable<unknown> | Promise<Observable<unknown>> {
+    // Handlers of messages and GraphQL resolvers are cached as methods.
+    if (context.getType() !== 'http' || takenOn.has(context)) return next.handle();
     const plan = this.plans.planOf(context.getClass(), context.getHandler());
-    if (plan === undefined || context.getType() !== 'http' || takenOn.has(context)) return next.handle();
+    if (plan === undefined) return next.handle();
     takenOn.add(context);
     if (plan.caches) return this.answer(new HttpExchange(context, this.host.httpAdapter), plan, next);
     if (plan.saysSo) setCacheStatus(new HttpExchange(context, this.host.httpAdapter), bypassStatus('inputs'));
@@ -54,48 +58,40 @@ export class CachedInterceptor implements NestInterceptor {
     plan: CachingPlan,
     next: CallHandler,
   ): Promise<Observable<unknown>> {
-    const question = await questionOf(exchange, plan);
+    const sendsText = plan.sendsTexts && sendsTextAlike(exchange);
+    const question = await questionOf(exchange, plan, sendsText);
+    addVary(exchange, plan.vary);
     if (!question.asks) {
       setCacheStatus(exchange, question.status);
       return next.handle();
     }
-    if (this.plans.isUnshareable(question.key)) {
+    const { key } = question;
+    if (this.plans.isUnshareable(key)) {
       setCacheStatus(exchange, bypassStatus('response'));
       return next.handle();
     }
-    const fetched = await this.fetch(question, plan, new HandlerRun(exchange, plan, next));
-    setCacheStatus(exchange, fetchedStatus(fetched));
-    return of(answerOf(fetched.value));
+    const onUnshareable = (): void => this.plans.rememberUnshareable(key);
+    const run = new HandlerRun({ exchange, plan, next, sendsText, onUnshareable });
+    const fetched = await fetchAnswer(question, plan, run);
+    return of(sendAnswer(fetched, { exchange, plan, sendsText }));
   }
+}
 
-  private async fetch(
-    { key, markers }: Extract<Question, { asks: true }>,
-    plan: CachingPlan,
-    run: HandlerRun,
-  ): Promise<Fetched<unknown>> {
-    const { engine, ttlMs, staleIfErrorMs } = plan;
-    const { loadTimeoutMs } = engine.options;
-    try {
-      return await engine.fetch(key, run.load, {
-        ttlMs,
-        loadTimeoutMs,
-        // A handler can't run again once its request is answered: not every input outlives it.
-        staleWhileRevalidateMs: 0,
-        staleIfErrorMs,
-        lock: plan.options.lock,
-        markers,
-        kind: 'http',
-        excuses: isServerFault,
-        admit: run.admit,
-        onUnserializable: 'own',
-      });
-    } catch (error) {
-      // A handler that answered must not run again, nor must its request fail, whatever the cache then stumbled over.
-      if (run.ownAnswer === undefined) throw error;
-      warnOfHandler(plan.options.place, 'an answer was not stored, since the cache failed', error);
-      return { ...NOT_CACHED, value: run.ownAnswer.value };
-    } finally {
-      if (run.isUnshareable) this.plans.rememberUnshareable(key);
-    }
+async function fetchAnswer(
+  { key, markers }: Extract<Question, { asks: true }>,
+  plan: CachingPlan,
+  run: HandlerRun,
+): Promise<Fetched<HttpAnswer | undefined>> {
+  try {
+    const refresh = run.refresh;
+    // Most hits need no options of their own.
+    const isUsual = markers.length === 0 && refresh === undefined;
+    const options = isUsual ? plan.fetching : { ...plan.fetching, markers, ...(refresh && { refresh }) };
+    return await plan.engine.fetch(key, run.load, options);
+  } catch (error) {
+    // A handler that answered must not run again, nor must its request fail, whatever the cache then stumbled over.
+    if (run.ownAnswer === undefined) throw error;
+    warnOfHandler(plan.options.place, 'an answer was not stored, since the cache failed', error);
+    return { ...NOT_CACHED, value: untouched(run.ownAnswer.value) };
   }
 }

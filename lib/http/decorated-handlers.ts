@@ -4,23 +4,31 @@ import type { ModulesContainer } from '@nestjs/core';
 /** A method of a class that Nest knows. */
 export interface KnownMethod {
   readonly type: Type;
+  readonly name: string;
   readonly method: object;
 }
 
 /** The methods of all controllers of an app, those that they inherit included. */
 export function controllerMethods(modules: ModulesContainer): readonly KnownMethod[] {
-  return methodsOfAll(controllersOf(modules));
+  return [...controllersOf(modules)].flatMap(knownMethodsOf);
 }
 
-/** The methods of all providers of an app that are given as classes, and are not controllers too. */
-export function providerMethods(modules: ModulesContainer): readonly KnownMethod[] {
-  const controllers = controllersOf(modules);
-  const providers = [...modules.values()].flatMap((module) => classesIn(module.providers));
-  return methodsOfAll(new Set(providers.filter((type) => !controllers.has(type))));
-}
-
-function controllersOf(modules: ModulesContainer): ReadonlySet<Type> {
+/** The classes of all controllers of an app. */
+export function controllersOf(modules: ModulesContainer): ReadonlySet<Type> {
   return new Set([...modules.values()].flatMap((module) => classesIn(module.controllers)));
+}
+
+/**
+ * The classes of all providers of an app that are given as classes, and are not controllers too; guards, pipes and
+ * interceptors of single controllers included.
+ */
+export function providersOf(modules: ModulesContainer): ReadonlySet<Type> {
+  const controllers = controllersOf(modules);
+  const providers = [...modules.values()].flatMap((module) => [
+    ...classesIn(module.providers),
+    ...classesIn(module.injectables),
+  ]);
+  return new Set(providers.filter((type) => !controllers.has(type)));
 }
 
 /** Nest keeps no class for a provider that is given as a value, and the factory for one that is made by a factory. */
@@ -29,8 +37,9 @@ function classesIn(wrappers: ReadonlyMap<unknown, { readonly metatype: unknown }
   return metatypes.filter((metatype): metatype is Type => typeof metatype === 'function');
 }
 
-function methodsOfAll(types: ReadonlySet<Type>): readonly KnownMethod[] {
-  return [...types].flatMap((type) => [...methodsOf(type).values()].map((method) => ({ type, method })));
+/** The methods of a class, those that it inherits included, with the class. */
+export function knownMethodsOf(type: Type): readonly KnownMethod[] {
+  return [...methodsOf(type)].map(([name, method]) => ({ type, name, method }));
 }
 
 /** The methods of a class, with those that it inherits and does not override. */

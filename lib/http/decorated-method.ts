@@ -1,29 +1,45 @@
 import { CachekitConfigError } from '../core/errors.js';
 
+/** A method that a decorator stands on. */
+export interface DecoratedMethod {
+  /** The prototype of the class that declares it. */
+  readonly prototype: object;
+  readonly name: string;
+  readonly descriptor: PropertyDescriptor;
+  /** For messages: `@Cached on CatsController.find`. */
+  readonly place: string;
+}
+
 /**
  * Checks that a decorator stands on an ordinary method of a class.
  *
- * @param name of the decorator: `@Cached`
- * @returns the method, and where it is, for messages: `@Cached on CatsController.find`
+ * @param decorator its name: `@Cached`
  * @throws CachekitConfigError on a class, a static method, an accessor or a property
  */
 export function decoratedMethod(
-  name: string,
+  decorator: string,
   target: object,
-  method: string | symbol | undefined,
+  name: string | symbol | undefined,
   descriptor: PropertyDescriptor | undefined,
-): { method: object; place: string } {
+): DecoratedMethod {
   if (typeof target === 'function') {
-    const place = method === undefined ? target.name : `the static method ${target.name}.${String(method)}`;
+    const place = name === undefined ? target.name : `the static method ${target.name}.${String(name)}`;
     throw new CachekitConfigError(
-      `${name} on ${place}: it works on a handler of a controller, that is an ordinary method, not here. ` +
-        `Put ${name}() on each handler.`,
+      `${decorator} on ${place}: it works on an ordinary method of a class that Nest makes, not here. ` +
+        `Put ${decorator} on each such method.`,
     );
   }
-  const place = `${name} on ${target.constructor.name}.${String(method)}`;
+  const place = `${decorator} on ${target.constructor.name}.${String(name)}`;
   const value: unknown = descriptor?.value;
-  if (typeof value === 'function') return { method: value, place };
-  throw new CachekitConfigError(`${place}: it works on methods, not on properties or accessors.`);
+  if (descriptor === undefined || typeof value !== 'function')
+    throw new CachekitConfigError(`${place}: it works on methods, not on properties or accessors.`);
+  if (typeof name === 'string') return { prototype: target, name, descriptor, place };
+  throw new CachekitConfigError(`${place}: it works on methods with a name, not with a symbol in its place.`);
+}
+
+/** What a decorator says of a method: the function that stands for it at this moment. */
+export function functionOf({ descriptor }: DecoratedMethod): object {
+  return descriptor.value as object;
 }
 
 /**

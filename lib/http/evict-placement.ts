@@ -4,6 +4,7 @@ import { CacheEvictInterceptor } from './cache-evict.interceptor.js';
 import { CachedInterceptor } from './cached.interceptor.js';
 import { controllerMethods } from './decorated-handlers.js';
 import { evictionsOf } from './decorator-metadata.js';
+import { isRoute } from './handler-functions.js';
 import { insertInto, interceptorsOf, isOf, type ListedInterceptor, listOf } from './interceptor-order.js';
 
 /**
@@ -16,7 +17,7 @@ export function placeEvictions(moduleRef: ModuleRef): void {
   const modules = moduleRef.get(ModulesContainer, { strict: false });
   const config = moduleRef.get(ApplicationConfig, { strict: false });
   for (const { type, method } of controllerMethods(modules)) {
-    if (evictionsOf(method).length === 0 || isOutermost(config, type, method)) continue;
+    if (!isRoute(method) || evictionsOf(method).length === 0 || isOutermost(config, type, method)) continue;
     const inner = [...listOf(type), ...listOf(method)];
     const hasGlobal = interceptorsOf(config, type, method).length > inner.length;
     if (hasGlobal) {

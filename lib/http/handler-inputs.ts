@@ -9,7 +9,9 @@ export interface HandlerInputs {
   readonly headers: readonly string[];
   /** What it takes that may depend on anything, as the app wrote it: `@Req()`. The key can't see these. */
   readonly unseen: readonly string[];
-  /** It takes `@Res()` or `@Next()`, and may answer by itself. */
+  /** It takes `@Res()` without passthrough, or `@Next()`, and may answer by itself. */
+  readonly mayAnswerItself: boolean;
+  /** It takes `@Res({ passthrough: true })`, and may set the status and headers. */
   readonly takesResponse: boolean;
 }
 
@@ -37,18 +39,26 @@ interface RouteArgument {
 export function readInputs(controller: Type, handler: object): HandlerInputs {
   const headers = new Set<string>();
   const unseen = new Set<string>();
+  let mayAnswerItself = false;
   let takesResponse = false;
   const names = methodNames(controller, handler);
   if (names.length === 0)
     unseen.add('its parameters, since something put another function in the place of the method');
+  const isPassthrough = names.some((name) => isPassedThrough(controller, name));
   for (const [name, { data }] of routeArguments(controller, names)) {
     const kind = name.includes(NEST_METADATA.customArgument) ? Number.NaN : Number(name.split(':')[0]);
-    if (kind === PARAMETER.response || kind === PARAMETER.next) takesResponse = true;
+    if (kind === PARAMETER.response && isPassthrough) takesResponse = true;
+    else if (kind === PARAMETER.response || kind === PARAMETER.next) mayAnswerItself = true;
     else if (kind === PARAMETER.headers && typeof data === 'string' && data !== '')
       headers.add(data.toLowerCase());
     else if (!SEEN.has(kind)) unseen.add(DECORATORS[kind] ?? 'a custom parameter decorator');
   }
-  return { headers: [...headers], unseen: [...unseen], takesResponse };
+  return { headers: [...headers], unseen: [...unseen], mayAnswerItself, takesResponse };
+}
+
+/** Whether Nest answers for a handler that takes the response: it says so of the method, not of the parameter. */
+function isPassedThrough(controller: Type, method: string): boolean {
+  return Reflect.getMetadata(NEST_METADATA.passthrough, controller, method) === true;
 }
 
 function routeArguments(controller: Type, methods: readonly string[]): [string, RouteArgument][] {

@@ -2,16 +2,21 @@ import 'reflect-metadata';
 import { type NestInterceptor, RequestMethod, type Type, type VersioningOptions } from '@nestjs/common';
 import type { ApplicationConfig, ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { CacheEngine } from '../core/cache-engine.js';
-import type { TtlMs } from '../core/loader.js';
+import type { FetchOptions } from '../core/fetcher.js';
 import { CachekitConfigError } from '../core/errors.js';
 import { warnOnce } from '../core/warn-once.js';
 import { findCache, findHttpOptions, hasCache, missingCache, whyNoCache } from './app-caches.js';
 import type { ResolvedCachedOptions } from './cached-options.js';
+import { AnswerSerializer } from './answer/answer-serializer.js';
+import type { HttpAnswer } from './answer/http-answer.js';
+import { replayedHeaders } from './answer/replayed-head.js';
+import { CacheEvictInterceptor } from './cache-evict.interceptor.js';
 import { type HandlerInputs, readInputs } from './handler-inputs.js';
 import { type CacheScope, missingIdentify, type ResolvedHttpOptions } from './http-options.js';
 import {
   interceptorsOf,
   isClassSerializer,
+  isExactly,
   isOf,
   type ListedInterceptor,
   listOf,
@@ -19,6 +24,7 @@ import {
 } from './interceptor-order.js';
 import { headersCoveredByKey } from './key-coverage.js';
 import { NEST_METADATA } from './nest-metadata.js';
+import { isServerFault } from './server-fault.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
 /** What of an app a plan is made from. */
@@ -50,9 +56,8 @@ export interface CachingPlan {
   readonly caches: true;
   readonly options: ResolvedCachedOptions;
   readonly engine: CacheEngine;
-  /** Above 0. */
-  readonly ttlMs: TtlMs<unknown>;
-  readonly staleIfErrorMs: number;
+  /** All of it that is the same for every request. */
+  readonly fetching: FetchOptions<HttpAnswer | undefined>;
   readonly http: ResolvedHttpOptions;
   readonly scope: CacheScope;
   /** `GET` for a GET handler, also when it answers a HEAD; `undefined`: the request's own, for an `@All` handler. */
@@ -60,12 +65,18 @@ export interface CachingPlan {
   readonly controller: string;
   readonly handler: string;
   readonly versioning: VersioningOptions | undefined;
+  /** The headers that mean "this is somebody", without `authorization` and those in `vary`. */
+  readonly otherCredentials: readonly string[];
   /** Request headers whose values stand in the key, in lower case: the option's and those the handler takes by name. */
   readonly vary: readonly string[];
   /** What a `Vary` of the answer may name, in lower case. */
   readonly coveredByKey: ReadonlySet<string>;
-  /** The interceptors that lie outside the cache, for a warning. */
+  /** The headers of the handler that are stored with an answer, in lower case. */
+  readonly replayed: ReadonlySet<string>;
+  /** The interceptors outside the cache that may change an answer, for a warning. */
   readonly outside: readonly string[];
+  /** Nothing that Nest knows of stands between the cache and the client: a text may be sent in place of a value. */
+  readonly sendsTexts: boolean;
   readonly rendersTemplate: boolean;
   /** The status of a handler with `@Redirect`, unless its value says another; `undefined` for other handlers. */
   readonly redirectStatus: number | undefined;
@@ -99,28 +110,48 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
   const inputs = readInputs(controller, handler);
   const idle = idlePlanOf(cached, http, inputs);
   if (idle !== undefined) return idle;
-  const surroundings = surroundingsOf(cached);
+  const surroundings = surroundingsOf(cached, http);
   warnOfMovedInside(options.place, surroundings);
   const scope = options.scope ?? http.scope;
   const vary = [...new Set([...options.vary, ...inputs.headers])];
   const versioning = app.config.getVersioning();
+  const rendersTemplate = Reflect.hasMetadata(NEST_METADATA.render, handler);
+  const redirectStatus = redirectStatusOf(handler);
+  const isSentAsMade = !rendersTemplate && redirectStatus === undefined && surroundings.outside.length === 0;
   return {
     caches: true,
     options,
     engine: cache.engine,
-    ttlMs,
-    staleIfErrorMs: options.staleIfErrorMs ?? cache.engine.options.staleIfErrorMs,
+    fetching: {
+      ttlMs: typeof ttlMs === 'number' ? ttlMs : (answer) => ttlMs(answer?.made?.value),
+      loadTimeoutMs: cache.engine.options.loadTimeoutMs,
+      // 0 where the handler can't run again once its request is answered.
+      staleWhileRevalidateMs: staleWhileRevalidateOf(cached, cache.engine, inputs, surroundings),
+      staleIfErrorMs: options.staleIfErrorMs ?? cache.engine.options.staleIfErrorMs,
+      lock: options.lock,
+      markers: [],
+      kind: 'http',
+      excuses: isServerFault,
+      admit: (answer) => answer?.made?.admission ?? 'own',
+      onUnserializable: 'own',
+      serializer: new AnswerSerializer(cache.engine.options.serializer),
+    },
     http,
     scope,
     method: METHODS.get(methodOf(handler)),
     controller: controller.name,
     handler: typeof handler === 'function' ? handler.name : '',
     versioning,
+    otherCredentials: [...http.credentials].filter(
+      (name) => name !== 'authorization' && !vary.includes(name),
+    ),
     vary,
     coveredByKey: headersCoveredByKey(handler, { vary, scope, http, versioning }),
+    replayed: replayedHeaders(options.headers),
     outside: surroundings.outside,
-    rendersTemplate: Reflect.hasMetadata(NEST_METADATA.render, handler),
-    redirectStatus: redirectStatusOf(handler),
+    sendsTexts: isSentAsMade && (options.body ?? http.body) === 'text',
+    rendersTemplate,
+    redirectStatus,
   };
 }
 
@@ -172,13 +203,13 @@ function idlePlanOf(
 }
 
 /** Why an answer never comes by the handler's return value; `undefined` if it does. */
-function howItAnswersItself(handler: object, { takesResponse }: HandlerInputs): string | undefined {
+function howItAnswersItself(handler: object, { mayAnswerItself }: HandlerInputs): string | undefined {
   const isEventStream = Reflect.hasMetadata(NEST_METADATA.sse, handler);
   if (isEventStream) return 'an event stream (@Sse) has no end to store';
-  if (!takesResponse) return undefined;
+  if (!mayAnswerItself) return undefined;
   return (
-    'with @Res() or @Next() it may answer by itself (also with passthrough: headers it sets would be missing on a ' +
-    'hit). Take them out and return the value'
+    'with @Res() or @Next() it may answer by itself. Return the value, and take @Res({ passthrough: true }) to set ' +
+    'headers'
   );
 }
 
@@ -200,22 +231,58 @@ function isSingleton(modules: ModulesContainer, controller: Type): boolean {
   return wrappers.length > 0 && wrappers.every((wrapper) => wrapper.isDependencyTreeStatic());
 }
 
-/** The names of the interceptors on both sides of the cache. */
+/** The names of the interceptors on both sides of the cache, without those that only watch. */
 interface Surroundings {
   readonly outside: readonly string[];
   /** Those inside that are not in the handler's own list, where its author put them; and no serializers. */
   readonly movedInside: readonly string[];
+  /** All those inside that are no serializers. */
+  readonly inside: readonly string[];
 }
 
-function surroundingsOf({ app, controller, handler }: CachedHandler): Surroundings {
+function surroundingsOf(
+  { app, controller, handler }: CachedHandler,
+  { observers }: ResolvedHttpOptions,
+): Surroundings {
   const all = interceptorsOf(app.config, controller, handler);
   const isCache = (interceptor: ListedInterceptor): boolean => isOf(interceptor, app.cacheInterceptor);
+  // An eviction lets the answers of a cached handler pass: no handler has both.
+  const onlyWatches = (one: ListedInterceptor): boolean =>
+    isCache(one) || isExactly(one, [CacheEvictInterceptor, ...observers]);
   const first = all.findIndex(isCache);
   // Where the cache is in no list, nobody knows what lies outside.
-  if (first < 0) return { outside: all.map(nameOf), movedInside: [] };
-  const inside = all.slice(first + 1, all.length - listOf(handler).length);
-  const movedInside = inside.filter((one) => !isClassSerializer(one) && !isCache(one));
-  return { outside: all.slice(0, first).map(nameOf), movedInside: movedInside.map(nameOf) };
+  if (first < 0) return { outside: all.map(nameOf), movedInside: [], inside: all.map(nameOf) };
+  const altersInside = (one: ListedInterceptor): boolean => !isClassSerializer(one) && !onlyWatches(one);
+  const outside = all.slice(0, first).filter((one) => !onlyWatches(one));
+  const movedInside = all.slice(first + 1, all.length - listOf(handler).length).filter(altersInside);
+  const inside = all.slice(first + 1).filter(altersInside);
+  return { outside: outside.map(nameOf), movedInside: movedInside.map(nameOf), inside: inside.map(nameOf) };
+}
+
+/**
+ * How long an answer may be given stale while the handler runs again. It then runs when its request is over, so it must
+ * not get at what belongs to that: its response above all, which nobody compares or sends any more.
+ */
+function staleWhileRevalidateOf(
+  { app, controller, options }: CachedHandler,
+  engine: CacheEngine,
+  { unseen, takesResponse }: HandlerInputs,
+  { inside }: Surroundings,
+): number {
+  const reasons = [
+    ...unseen.map((input) => `it takes ${input}`),
+    ...(takesResponse ? ['it takes @Res()'] : []),
+    ...(isSingleton(app.modules, controller) ? [] : ['its controller is request-scoped']),
+    ...inside.map((name) => `${name} lies inside the cache`),
+  ];
+  if (reasons.length === 0) return options.staleWhileRevalidateMs ?? engine.options.staleWhileRevalidateMs;
+  if (options.staleWhileRevalidateMs !== undefined && options.staleWhileRevalidateMs > 0) {
+    warnOfHandler(
+      options.place,
+      `staleWhileRevalidate has no effect, since the handler can not run again after its request: ${reasons.join(', ')}`,
+    );
+  }
+  return 0;
 }
 
 /**

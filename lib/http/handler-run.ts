@@ -1,90 +1,155 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { CallHandler } from '@nestjs/common';
 import { lastValueFrom } from 'rxjs';
-import type { Admission } from '../core/loader.js';
+import { appTextOf } from './answer/app-text.js';
+import { etagOf } from './answer/etag.js';
+import { type AnswerBody, type HttpAnswer, untouched } from './answer/http-answer.js';
+import { NOTHING_SAID, saidByHandler, type SaidByHandler } from './answer/replayed-head.js';
+import type { Load } from '../core/load-timeout.js';
 import type { CachingPlan } from './handler-plan.js';
 import type { HttpExchange, ResponseHead } from './http-exchange.js';
-import { whyNotShareable } from './shareable-value.js';
+import { releaseStreams, whyNotAnsweredTwice, whyNotShareable } from './shareable-value.js';
 import { isStorableStatus, refusalOf } from './storable-response.js';
 import { syncAnswer } from './sync-answer.js';
 import { warnOfHandler } from './warn-of-handler.js';
 
-/** Stands for `undefined` where only one caller may have it: the engine shares an `undefined` among all. */
-const NOTHING: unique symbol = Symbol('nothing');
+/** What a handler is run for. */
+export interface RunRequest {
+  readonly exchange: HttpExchange;
+  readonly plan: CachingPlan;
+  readonly next: CallHandler;
+  /** The text that the app makes of an object may be stored in place of the object. */
+  readonly sendsText: boolean;
+  /** Called when the handler ran and its answer can't be shared; the next one to the same request probably neither. */
+  readonly onUnshareable: () => void;
+}
 
-/** One run of a handler, and the judgement of what it answered. */
+/** What decides how a body is written. */
+interface Surface {
+  readonly status: number;
+  readonly contentType: string | undefined;
+}
+
+/** The runs of a handler for one request, and the judgement of what it answers. */
 export class HandlerRun {
-  private admission: Admission = 'own';
-  private isExceptional = false;
   private answer: { readonly value: unknown } | undefined;
+  /** Runs the handler once more, in the background; `undefined` if it may not. */
+  readonly refresh: Load<HttpAnswer | undefined> | undefined;
 
-  constructor(
-    private readonly exchange: HttpExchange,
-    private readonly plan: CachingPlan,
-    private readonly next: CallHandler,
-  ) {}
+  constructor(private readonly request: RunRequest) {
+    const { exchange, plan } = request;
+    if (plan.fetching.staleWhileRevalidateMs === 0) return;
+    // As Nest left it before the handler, and before anything is sent: what the answer of that run will have.
+    const surface = surfaceOf(exchange);
+    this.refresh = (signal) => this.runAgain(surface, signal);
+  }
 
   /** Runs the handler, and the interceptors inside the cache. Rejects with what they throw. */
-  readonly load = async (signal: AbortSignal): Promise<unknown> => {
-    const before = this.exchange.responseHead;
-    const value: unknown = await lastValueFrom(this.next.handle());
+  readonly load = async (signal: AbortSignal): Promise<HttpAnswer | undefined> => {
+    const { exchange, next } = this.request;
+    const before = exchange.responseHead;
+    const value: unknown = await lastValueFrom(next.handle());
     // Given up by the cache: the request has been answered with an error, and nobody wants this any more.
-    if (signal.aborted) return value;
+    if (signal.aborted) return untouched(value);
     this.answer = { value };
-    this.admission = this.judgeSafely(value, before);
-    return value === undefined && this.admission === 'own' ? NOTHING : value;
+    return this.safely(value, () => this.judgeHead(value, before));
   };
-
-  /** What becomes of what `load` answered. */
-  readonly admit = (): Admission => this.admission;
 
   /** What the handler answered, before it went through the cache; `undefined` if it has not answered. */
   get ownAnswer(): { readonly value: unknown } | undefined {
     return this.answer;
   }
 
-  /** The handler ran, and its answer can't be shared; the next one to the same request probably neither. */
-  get isUnshareable(): boolean {
-    return this.answer !== undefined && this.admission === 'own' && !this.isExceptional;
+  /** By now the response is another's business, being sent or gone. It is neither read nor written. */
+  private async runAgain(surface: Surface, signal: AbortSignal): Promise<HttpAnswer | undefined> {
+    const value: unknown = await lastValueFrom(this.request.next.handle());
+    if (signal.aborted) return this.release(value);
+    const answer = this.safely(value, () => this.judge(value, NOTHING_SAID, surface));
+    return answer?.made?.admission === 'own' ? this.release(value) : answer;
   }
 
-  private judgeSafely(value: unknown, before: ResponseHead): Admission {
+  private safely(value: unknown, judge: () => HttpAnswer | undefined): HttpAnswer | undefined {
     try {
-      return this.judge(value, before);
+      return judge();
     } catch (error) {
       this.warn('its answer could not be examined', error);
-      return 'own';
+      return this.passOn(value);
     }
   }
 
-  private judge(value: unknown, before: ResponseHead): Admission {
+  private judgeHead(value: unknown, before: ResponseHead): HttpAnswer | undefined {
+    const { exchange, plan } = this.request;
     // By the handler, or by something outside that lost patience: a timeout says nothing of the next request.
-    if (this.exchange.isSent) return this.passOn();
-    if (!isDeepStrictEqual(this.exchange.responseHead, before)) {
-      const refusal = refusalOf(this.exchange, this.plan);
-      if (refusal?.wanted) return 'own';
-      return this.keepBack(refusal?.reason ?? 'the status or the headers it sets would be missing on a hit');
+    if (exchange.isSent) return untouched(value);
+    const said = saidByHandler(before, exchange.responseHead, plan);
+    if (said !== NOTHING_SAID) {
+      const refusal = refusalOf(exchange, plan);
+      if (refusal?.wanted) return this.passOn(value);
+      if (refusal !== undefined) return this.keepBack(value, refusal.reason);
     }
-    const unshareable = whyNotShareable(value, this.exchange, this.plan);
-    if (unshareable !== undefined) return this.keepBack(unshareable);
+    return this.judge(value, said, surfaceOf(exchange));
+  }
+
+  private judge(value: unknown, { head, missing }: SaidByHandler, surface: Surface): HttpAnswer | undefined {
+    const unrepeatable = missing ?? whyNotAnsweredTwice(value);
+    if (unrepeatable !== undefined) return this.keepBack(value, unrepeatable);
+    const body = this.bodyOf(value, surface);
+    if (typeof body === 'string') return this.keepBack(value, body);
+    const admission = this.isStored(value) ? 'store' : 'share';
+    // The engine shares an 'undefined' among all who wait, and stores none.
+    if (value === undefined && head.status === undefined && Object.keys(head.headers).length === 0)
+      return undefined;
+    if (value === undefined) return this.keepBack(value, 'it answers nothing but a status or headers');
+    const etag = 'etag' in head.headers || !this.request.sendsText ? undefined : this.etagOf(body);
+    return { ...head, etag, body, made: { value, admission } };
+  }
+
+  /** What is stored of a value, or why nothing is. */
+  private bodyOf(value: unknown, surface: Surface): AnswerBody | string {
+    const { exchange, plan, sendsText } = this.request;
+    // A lone surrogate is not the same after UTF-8.
+    if (typeof value === 'string' && value.isWellFormed()) return { kind: 'text', text: value };
+    const text = sendsText ? this.jsonOf(value, surface) : undefined;
+    if (text !== undefined) return { kind: 'json', bytes: Buffer.from(text) };
+    return whyNotShareable(value, exchange, plan, surface.status) ?? { kind: 'value', value };
+  }
+
+  /** The text that the client will receive for an object; `undefined` where it does not receive JSON of it. */
+  private jsonOf(value: unknown, { status, contentType }: Surface): string | undefined {
+    if (typeof value !== 'object' || value === null || !isSentAsJson(value, contentType)) return undefined;
+    try {
+      const text = appTextOf(value, this.request.exchange, status);
+      return typeof text === 'string' ? text : undefined;
+    } catch {
+      // The app shall say so itself.
+      return undefined;
+    }
+  }
+
+  private etagOf(body: AnswerBody): string | undefined {
+    if (body.kind === 'value') return undefined;
+    return etagOf(body.kind === 'json' ? body.bytes : Buffer.from(body.text), this.request.exchange);
+  }
+
+  private isStored(value: unknown): boolean {
     const redirectStatus = this.redirectStatus(value);
     if (redirectStatus !== undefined && !isStorableStatus(redirectStatus)) {
       this.warn(`not stored, since its status is ${redirectStatus}. Only 301 and 308 are redirects for good`);
-      return 'share';
+      return false;
     }
-    return this.isDeclined(value) ? 'share' : 'store';
+    return !this.isDeclined(value);
   }
 
   /** As Nest does: what the handler answers may name another status than its `@Redirect`. */
   private redirectStatus(value: unknown): number | undefined {
-    if (this.plan.redirectStatus === undefined) return undefined;
+    const { redirectStatus } = this.request.plan;
+    if (redirectStatus === undefined) return undefined;
     const named = (value as { readonly statusCode?: number } | null | undefined)?.statusCode;
-    return named ? named : this.plan.redirectStatus;
+    return named ? named : redirectStatus;
   }
 
   private isDeclined(value: unknown): boolean {
     try {
-      const declined: unknown = syncAnswer(this.plan.options.unless?.(value) ?? false, 'unless');
+      const declined: unknown = syncAnswer(this.request.plan.options.unless?.(value) ?? false, 'unless');
       if (typeof declined === 'boolean') return declined;
       this.warn('not stored, since unless did not answer true or false');
     } catch (error) {
@@ -93,22 +158,42 @@ export class HandlerRun {
     return true;
   }
 
-  private passOn(): Admission {
-    this.isExceptional = true;
-    return 'own';
+  private passOn(value: unknown): HttpAnswer {
+    this.request.onUnshareable();
+    return untouched(value);
   }
 
-  private keepBack(reason: string): Admission {
+  private keepBack(value: unknown, reason: string): HttpAnswer {
     this.warn(`not cached, since ${reason}`);
-    return 'own';
+    return this.passOn(value);
+  }
+
+  /** Nobody will send what a run in the background brought and the cache does not keep. */
+  private release(value: unknown): HttpAnswer {
+    releaseStreams(value);
+    return untouched(undefined);
   }
 
   private warn(message: string, error?: unknown): void {
-    warnOfHandler(this.plan.options.place, message, error);
+    warnOfHandler(this.request.plan.options.place, message, error);
   }
 }
 
-/** The value that the client gets, for what the engine fetched. */
-export function answerOf(value: unknown): unknown {
-  return value === NOTHING ? undefined : value;
+function surfaceOf(exchange: HttpExchange): Surface {
+  const contentType = exchange.responseHeader('content-type');
+  return {
+    status: exchange.status,
+    contentType: contentType === undefined ? undefined : String(contentType),
+  };
+}
+
+const JSON_TYPE = /^\s*application\/(?:[^;\s]+\+)?json\s*(?:;|$)/i;
+
+/** Fastify sends some objects as they are, and neither platform makes JSON of every object under every content type. */
+function isSentAsJson(value: object, contentType: string | undefined): boolean {
+  if (contentType !== undefined && !JSON_TYPE.test(contentType)) return false;
+  const { buffer, pipe, getReader } = value as {
+    readonly [name in 'buffer' | 'pipe' | 'getReader']?: unknown;
+  };
+  return !(buffer instanceof ArrayBuffer) && typeof pipe !== 'function' && typeof getReader !== 'function';
 }

@@ -6,6 +6,7 @@ import type {
 } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type { ExecutionContext, HttpServer } from '@nestjs/common';
+import type { HeaderValue } from './answer/http-answer.js';
 
 /**
  * What requests of Express and Fastify have in common. A callback may declare a narrower type instead, that of its
@@ -38,7 +39,13 @@ interface PlatformResponse {
   statusCode: number;
   getHeader(name: string): OutgoingHttpHeader | undefined;
   getHeaders(): OutgoingHttpHeaders;
+  removeHeader(name: string): void;
+  /** Node's own, on Express. */
+  setHeader(name: string, value: HeaderValue): void;
 }
+
+/** The platforms whose way of making a body is known; others get values, never texts. */
+export type Platform = 'express' | 'fastify' | 'other';
 
 /** A snapshot of what was said so far about an answer, for finding out who said it. */
 export interface ResponseHead {
@@ -51,6 +58,7 @@ export class HttpExchange {
   readonly request: HttpRequest;
   private readonly platformRequest: PlatformRequest;
   private readonly response: PlatformResponse;
+  private parsedQuery: unknown;
 
   constructor(
     context: ExecutionContext,
@@ -60,6 +68,16 @@ export class HttpExchange {
     this.platformRequest = http.getRequest<PlatformRequest>();
     this.request = this.platformRequest;
     this.response = http.getResponse<PlatformResponse>();
+  }
+
+  /** What the platform's parser made of the query. Express parses it anew each time it is asked. */
+  get query(): unknown {
+    return (this.parsedQuery ??= this.request.query);
+  }
+
+  get platform(): Platform {
+    const type = this.adapter.getType?.();
+    return type === 'express' || type === 'fastify' ? type : 'other';
   }
 
   /** @param name in lower case */
@@ -129,8 +147,19 @@ export class HttpExchange {
     return { status: this.response.statusCode, headers: { ...this.response.getHeaders() } };
   }
 
-  setResponseHeader(name: string, value: string): void {
-    this.adapter.setHeader?.(this.response, name, value);
+  setResponseHeader(name: string, value: HeaderValue): void {
+    // The adapter would take Express' `res.set`, which adds a charset to a content type.
+    if (this.platform === 'express') this.response.setHeader(name, value);
+    // Fastify's takes what Node's does, though Nest's type does not say so.
+    else this.adapter.setHeader?.(this.response, name, value as string);
+  }
+
+  removeResponseHeader(name: string): void {
+    this.response.removeHeader(name);
+  }
+
+  setStatus(status: number): void {
+    this.adapter.status(this.response, status);
   }
 
   /** Whether it is too late to say anything about the answer. */

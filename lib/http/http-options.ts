@@ -1,3 +1,4 @@
+import type { NestInterceptor, Type } from '@nestjs/common';
 import type { Awaitable } from '../backends/cache-backend.js';
 import { CachekitConfigError } from '../core/errors.js';
 import type { Callback } from './call.js';
@@ -12,6 +13,14 @@ import type { HttpRequest } from './http-exchange.js';
  * - `private`: requesters for whom `identify` answers the same
  */
 export type CacheScope = 'auto' | 'public' | 'private';
+
+/**
+ * What is stored of an answer:
+ * - `text`: the very text that the client receives, made once; a hit sends it without parsing it. Where something outside
+ *   the cache may change the value, that is stored all the same
+ * - `value`: always the handler's value
+ */
+export type StoredBody = 'text' | 'value';
 
 /** What a whole cache knows about HTTP requests and who makes them. */
 export interface HttpCacheOptions {
@@ -43,6 +52,14 @@ export interface HttpCacheOptions {
    * x-forwarded-user, x-auth-request-user, remote-user.
    */
   readonly credentials?: readonly string[];
+  /**
+   * The classes of interceptors that only watch, such as for logs or metrics: they neither change nor replace what
+   * passes. With only these outside the cache, a hit sends the stored text; they see that text in place of the value.
+   * A subclass has to be named too. Default: none.
+   */
+  readonly observers?: readonly Type<NestInterceptor>[];
+  /** What is stored of an answer, for handlers that don't say. Default: `'text'`. */
+  readonly body?: StoredBody;
 }
 
 /** The names of the options. */
@@ -51,6 +68,8 @@ export const HTTP_OPTIONS: readonly string[] = [
   'identify',
   'secret',
   'credentials',
+  'observers',
+  'body',
 ] satisfies (keyof HttpCacheOptions)[];
 
 /** The options with every default filled in. */
@@ -60,6 +79,8 @@ export interface ResolvedHttpOptions {
   readonly secret: string | undefined;
   /** In lower case. */
   readonly credentials: ReadonlySet<string>;
+  readonly observers: readonly Type<NestInterceptor>[];
+  readonly body: StoredBody;
 }
 
 const SCOPES: readonly unknown[] = ['auto', 'public', 'private'] satisfies CacheScope[];
@@ -99,7 +120,10 @@ export function getHttpOptionsToken(name?: string): string {
  */
 export function resolveHttpOptions(options: HttpCacheOptions, place: string): ResolvedHttpOptions {
   const { identify, secret, scope = 'auto', credentials = DEFAULT_CREDENTIALS } = options;
+  const { observers = [], body = 'text' } = options;
   checkScope(scope, place);
+  checkBody(body, place);
+  checkObservers(observers, place);
   if (identify !== undefined && typeof identify !== 'function') {
     throw new CachekitConfigError(`${place}: the option identify must be a function of the request.`);
   }
@@ -111,7 +135,22 @@ export function resolveHttpOptions(options: HttpCacheOptions, place: string): Re
   }
   if (scope === 'private' && identify === undefined) throw missingIdentify(place);
   const named = checkHeaderNames(credentials, 'credentials', place);
-  return { scope, identify, secret, credentials: new Set(['authorization', ...named]) };
+  return { scope, identify, secret, credentials: new Set(['authorization', ...named]), observers, body };
+}
+
+/** @throws CachekitConfigError */
+export function checkBody(body: unknown, place: string): void {
+  if (body === 'text' || body === 'value') return;
+  throw new CachekitConfigError(
+    `${place}: the option body must be 'text' or 'value', not ${JSON.stringify(body)}.`,
+  );
+}
+
+function checkObservers(observers: unknown, place: string): void {
+  if (Array.isArray(observers) && observers.every((observer) => typeof observer === 'function')) return;
+  throw new CachekitConfigError(
+    `${place}: the option observers must be an array of classes of interceptors, such as [LoggingInterceptor].`,
+  );
 }
 
 /** @throws CachekitConfigError */

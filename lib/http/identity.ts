@@ -68,7 +68,10 @@ async function identityByApp(exchange: HttpExchange, http: ResolvedHttpOptions):
  * The default. Whatever says who makes the request is either in the key as a digest, or keeps the request away from the
  * cache: what remains is shared by requests that say nothing of the kind.
  */
-function identityByCredentials(exchange: HttpExchange, { http, vary, options }: CachingPlan): Identity {
+function identityByCredentials(
+  exchange: HttpExchange,
+  { http, otherCredentials, options }: CachingPlan,
+): Identity {
   const parts: Record<string, string> = {};
   const authorization = exchange.header('authorization');
   if (authorization !== undefined) {
@@ -85,14 +88,12 @@ function identityByCredentials(exchange: HttpExchange, { http, vary, options }: 
     parts['user'] = digest(text, http.secret);
   }
   // One that stands in `vary` is in the key as a digest, or keeps the request away when the key is made.
-  const uncovered = [...http.credentials].find(
-    (name) => name !== 'authorization' && !vary.includes(name) && exchange.header(name) !== undefined,
-  );
+  const uncovered = otherCredentials.find((name) => exchange.header(name) !== undefined);
   if (uncovered !== undefined) {
     const remedy = NAMING_HEADERS.includes(uncovered) ? ', which vary could name' : '';
     return unknown(`it carries the header ${uncovered}${remedy}`);
   }
-  if (Object.keys(exchange.request.query ?? {}).some((name) => isToken(name, options)))
+  if (Object.keys(exchange.query ?? {}).some((name) => isToken(name, options)))
     return unknown('it carries an access token or an API key in its query');
   if (exchange.hasClientCertificate) return unknown('it comes with a TLS client certificate');
   return { known: true, parts };

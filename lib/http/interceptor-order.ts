@@ -42,6 +42,12 @@ export function isOf(interceptor: ListedInterceptor, type: Type<NestInterceptor>
   return interceptor === type || (interceptor.prototype as unknown) instanceof type;
 }
 
+/** Whether an interceptor, listed as a class or as an instance, is of one of these classes itself. */
+export function isExactly(interceptor: ListedInterceptor, types: readonly Type<NestInterceptor>[]): boolean {
+  const type: unknown = typeof interceptor === 'function' ? interceptor : interceptor.constructor;
+  return types.some((one) => one === type);
+}
+
 /** What a message calls an interceptor: the name of its class, or "an interceptor" where there is none. */
 export function nameOf(interceptor: ListedInterceptor): string {
   const name = typeof interceptor === 'function' ? interceptor.name : interceptor.constructor.name;

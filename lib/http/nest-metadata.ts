@@ -6,6 +6,7 @@ export const NEST_METADATA = {
   interceptors: '__interceptors__',
   routeArguments: '__routeArguments__',
   customArgument: '__customRouteArgs__',
+  passthrough: '__responsePassthrough__',
   method: 'method',
   headers: '__headers__',
   redirect: '__redirect__',

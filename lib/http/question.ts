@@ -16,8 +16,16 @@ export type Question =
   | { readonly asks: true; readonly key: EntryKey; readonly markers: readonly EntryKey[] }
   | { readonly asks: false; readonly status: string };
 
-/** Decides about one request. Never rejects: whatever goes wrong here only keeps the request away from the cache. */
-export async function questionOf(exchange: HttpExchange, plan: CachingPlan): Promise<Question> {
+/**
+ * Decides about one request. Never rejects: whatever goes wrong here only keeps the request away from the cache.
+ *
+ * @param sendsText whether the answer may be a text that was made of the handler's object
+ */
+export async function questionOf(
+  exchange: HttpExchange,
+  plan: CachingPlan,
+  sendsText: boolean,
+): Promise<Question> {
   const warn: Warn = (message, error) => warnOfHandler(plan.options.place, message, error);
   try {
     const { method } = exchange.request;
@@ -28,7 +36,7 @@ export async function questionOf(exchange: HttpExchange, plan: CachingPlan): Pro
       if (!refusal.wanted) warn(`not cached, since before the handler answers ${refusal.reason}`);
       return past('response');
     }
-    return await keyed(exchange, plan, warn);
+    return await keyed(exchange, plan, sendsText, warn);
   } catch (error) {
     warn('a request was not cached, since it could not be examined', error);
     return past('key');
@@ -37,7 +45,12 @@ export async function questionOf(exchange: HttpExchange, plan: CachingPlan): Pro
 
 type Warn = (message: string, error?: unknown) => void;
 
-async function keyed(exchange: HttpExchange, plan: CachingPlan, warn: Warn): Promise<Question> {
+async function keyed(
+  exchange: HttpExchange,
+  plan: CachingPlan,
+  sendsText: boolean,
+  warn: Warn,
+): Promise<Question> {
   let made: Call | undefined;
   const call = (): Call => (made ??= callOf(exchange.request));
   const wanted = isWanted(plan, call, warn);
@@ -50,7 +63,8 @@ async function keyed(exchange: HttpExchange, plan: CachingPlan, warn: Warn): Pro
   const chosen = chosenByCallbacks(plan, call, warn);
   if (chosen === undefined) return past('callback');
   try {
-    return { asks: true, key: requestKey(exchange, plan, identity, chosen.key), markers: chosen.markers };
+    const key = requestKey(exchange, plan, identity, { ownKey: chosen.key, sendsText });
+    return { asks: true, key, markers: chosen.markers };
   } catch (error) {
     if (error instanceof UnkeyableCredential) {
       warn(

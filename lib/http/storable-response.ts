@@ -42,7 +42,7 @@ function forbidsSharing(directive: string): boolean {
 }
 
 /** The items of a comma-separated header, in lower case. */
-function listOf(header: OutgoingHttpHeader | undefined): readonly string[] {
+export function listOf(header: OutgoingHttpHeader | undefined): readonly string[] {
   if (header === undefined) return [];
   return String(header)
     .split(',')

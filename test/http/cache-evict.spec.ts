@@ -92,6 +92,17 @@ class CatsController {
   second(): string {
     return 'second';
   }
+  @Post('everything')
+  @CacheEvict({ all: true })
+  everything(): string {
+    return 'done';
+  }
+  @Post('before/:status')
+  @CacheEvict({ tags: ['cat:1'], before: true })
+  before(@Param('status') status: string): string {
+    if (status !== '201') throw new BadRequestException();
+    return 'done';
+  }
   @Post('fault')
   @CacheEvict({
     tags: () => {
@@ -162,6 +173,23 @@ describe.each(PLATFORMS)('@CacheEvict on %s', (platform) => {
     const server = await serve(platform, { controllers: [CatsController], caches: caches() });
     let answer: Answer | undefined;
     expect(await survives(server, async () => (answer = await post(server, path)))).toBe(true);
+    expect(answer?.status).toBe(status);
+  });
+
+  it('empties the whole cache with all', async () => {
+    const server = await serve(platform, { controllers: [CatsController], caches: caches() });
+    await server.get('/cats/2');
+    await server.get('/cats/second/1');
+    expect(await survives(server, () => post(server, '/cats/everything'))).toBe(false);
+    expect((await server.get('/cats/2')).cache).toBe(STORED);
+    expect((await server.get('/cats/second/1')).cache).toMatch(HIT);
+  });
+
+  it.each([201, 400])('evicts with before, also when the handler answers %i', async (status) => {
+    const server = await serve(platform, { controllers: [CatsController], caches: caches() });
+    let answer: Answer | undefined;
+    const operation = async (): Promise<Answer> => (answer = await post(server, `/cats/before/${status}`));
+    expect(await survives(server, operation)).toBe(false);
     expect(answer?.status).toBe(status);
   });
 

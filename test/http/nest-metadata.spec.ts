@@ -9,6 +9,7 @@ describe("What is written down of Nest's metadata", () => {
       interceptors: nest.INTERCEPTORS_METADATA,
       routeArguments: nest.ROUTE_ARGS_METADATA,
       customArgument: nest.CUSTOM_ROUTE_ARGS_METADATA,
+      passthrough: nest.RESPONSE_PASSTHROUGH_METADATA,
       method: nest.METHOD_METADATA,
       headers: nest.HEADERS_METADATA,
       redirect: nest.REDIRECT_METADATA,

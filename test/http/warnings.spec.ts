@@ -73,7 +73,7 @@ describe('An author is warned once,', () => {
     [
       'a handler takes the response',
       takesResponse(),
-      /^@Cached on WarnedResController\.find: not cached.*@Res\(\).*also with passthrough.*return the value/,
+      /^@Cached on WarnedResController\.find: not cached.*@Res\(\).*Return the value.*passthrough/,
     ],
     [
       'a handler sends events',

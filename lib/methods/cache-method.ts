@@ -1,0 +1,14 @@
+import type { ResolvedCachedOptions } from '../http/cached-options.js';
+import { isRoute } from '../http/handler-functions.js';
+import { addCachedMethod } from './cached-methods.js';
+import { MethodCache } from './method-cache.js';
+import { type Member, wrapMethod } from './wrap-method.js';
+
+/** Caches the answers of a method. Handlers of HTTP routes are left to the interceptor. */
+export function cacheMethod(member: Member, options: ResolvedCachedOptions): void {
+  if (isRoute(member.descriptor.value)) return;
+  const owner = member.prototype.constructor.name;
+  const cached = new MethodCache({ owner, name: member.name, options });
+  addCachedMethod(member.prototype, cached);
+  wrapMethod(member, cached.call);
+}

@@ -1,0 +1,183 @@
+import type { ModuleRef } from '@nestjs/core';
+import { LRUCache } from 'lru-cache';
+import { callKey, type EntryKey } from '../core/entry-key.js';
+import type { Admission } from '../core/loader.js';
+import { markersOf } from '../core/tag-markers.js';
+import type { Call } from '../http/call.js';
+import { keyOf, tagsOf } from '../http/cached-options.js';
+import { isPlainAnswer } from '../http/plain-answer.js';
+import { isServerFault } from '../http/server-fault.js';
+import { syncAnswer } from '../http/sync-answer.js';
+import { warnOfHandler } from '../http/warn-of-handler.js';
+import { argumentText } from './argument-text.js';
+import { type CachedMethod, makeMethodPlan, type MethodPlan } from './method-plan.js';
+import { areOfSomebody } from './request-credentials.js';
+import type { MethodCall } from './wrap-method.js';
+
+/** Of one method, in one cache. A key that is forgotten costs those who ask for it next a wait in vain. */
+const MOST_UNSHAREABLE_KEYS = 1_000;
+/** As over HTTP: long enough that nobody waits in vain, short, since one odd answer must not spoil a key for others. */
+const UNSHAREABLE_MS = 5_000;
+
+/** Where the answer to a call lies. */
+export interface CallEntry {
+  readonly key: EntryKey;
+  readonly markers: readonly EntryKey[];
+}
+
+/** What a `@Cached` on a method does. */
+export class MethodCache {
+  /** By instance: one class may be used by several apps of a process. */
+  private readonly plans = new WeakMap<object, MethodPlan | undefined>();
+  private readonly unshareable = new LRUCache<EntryKey, true>({
+    max: MOST_UNSHAREABLE_KEYS,
+    ttl: UNSHAREABLE_MS,
+  });
+
+  constructor(readonly method: CachedMethod) {}
+
+  /** Answers a call from the cache, or runs the method and stores what it answers. */
+  readonly call = (call: MethodCall): unknown => {
+    const plan = this.planOf(call.self, call.moduleRef);
+    // Without a cache the method is what it is without the decorator, synchronous if it is.
+    return plan === undefined ? call.run() : this.answer(call, plan);
+  };
+
+  /** `undefined`: not cached. Says once what the author should know. */
+  planOf(self: object, moduleRef: ModuleRef): MethodPlan | undefined {
+    if (this.plans.has(self)) return this.plans.get(self);
+    const plan = makeMethodPlan(this.method, self, moduleRef);
+    if (plan === 'later') return undefined;
+    this.plans.set(self, plan);
+    return plan;
+  }
+
+  /**
+   * Where the answer to a call with these arguments lies.
+   *
+   * @throws TypeError for arguments that can't stand in a key; or what the option key or tags throws
+   */
+  entryOf({ label }: MethodPlan, args: readonly unknown[]): CallEntry {
+    const { key, tags, place } = this.method.options;
+    const call = (): Call => callWith(args);
+    // A list of texts is no list of arguments: so the word before it.
+    const counting = key === undefined ? argumentText(args) : `key:${JSON.stringify(keyOf(key, call))}`;
+    return { key: callKey(label, counting), markers: markersOf(tagsOf(tags, call), place) };
+  }
+
+  private async answer({ args, run }: MethodCall, plan: MethodPlan): Promise<unknown> {
+    const entry = this.isWanted(args, plan) ? this.entryOrWarning(plan, args) : undefined;
+    if (entry === undefined || this.unshareable.has(entry.key)) return run();
+    const { options } = this.method;
+    const defaults = plan.engine.options;
+    const { staleWhileRevalidateMs = defaults.staleWhileRevalidateMs } = options;
+    let answered: { readonly value: unknown } | undefined;
+    let isOther = false;
+    const load = async (): Promise<unknown> => {
+      isOther = !this.isStill(entry, plan, args);
+      const value = await run();
+      answered = { value };
+      return value;
+    };
+    try {
+      const fetched = await plan.engine.fetch(entry.key, load, {
+        ttlMs: options.ttlMs ?? defaults.ttlMs,
+        loadTimeoutMs: defaults.loadTimeoutMs,
+        staleWhileRevalidateMs: plan.isSingleton ? staleWhileRevalidateMs : 0,
+        staleIfErrorMs: options.staleIfErrorMs ?? defaults.staleIfErrorMs,
+        lock: options.lock,
+        markers: entry.markers,
+        excuses: isServerFault,
+        admit: (value) => (isOther ? 'own' : this.admit(entry.key, value)),
+        onUnserializable: 'own',
+      });
+      return fetched.value;
+    } catch (error) {
+      // A method that answered must not run again, nor its call fail, whatever the cache then stumbled over.
+      if (answered === undefined) throw error;
+      this.warn('an answer was not stored, since the cache failed', error);
+      return answered.value;
+    }
+  }
+
+  /** The caller may have changed an object among the arguments while the cache was being read. */
+  private isStill({ key }: CallEntry, plan: MethodPlan, args: readonly unknown[]): boolean {
+    try {
+      return this.entryOf(plan, args).key === key;
+    } catch {
+      // They were fit for a key a moment ago.
+      return false;
+    }
+  }
+
+  private isWanted(args: readonly unknown[], { isPublic, http }: MethodPlan): boolean {
+    const { when, key } = this.method.options;
+    try {
+      // Without a key of its own, a call with such an argument has no key at all.
+      if (key !== undefined && !isPublic && areOfSomebody(args, http)) {
+        this.warn(
+          'a call was not cached, since a request among its arguments says who makes it. If the option key says so ' +
+            "too, or the answer does not depend on it, say scope: 'public'",
+        );
+        return false;
+      }
+      if (when === undefined) return true;
+      const wanted: unknown = syncAnswer(when(callWith(args)), 'when');
+      if (typeof wanted === 'boolean') return wanted;
+      this.warn('a call was not cached, since when did not answer true or false');
+    } catch (error) {
+      this.warn('a call was not cached, since when, or a property of an argument, threw', error);
+    }
+    return false;
+  }
+
+  private entryOrWarning(plan: MethodPlan, args: readonly unknown[]): CallEntry | undefined {
+    try {
+      return this.entryOf(plan, args);
+    } catch (error) {
+      const { key, tags } = this.method.options;
+      const hasOwn = key !== undefined || typeof tags === 'function';
+      this.warn(
+        hasOwn
+          ? 'a call was not cached, since its key or its tags could not be made'
+          : 'a call was not cached, since an argument can not stand in a key. Say by the option key what counts: ' +
+              'key: ({ args }) => [...]',
+        error,
+      );
+      return undefined;
+    }
+  }
+
+  private admit(key: EntryKey, value: unknown): Admission {
+    if (!isPlainAnswer(value)) {
+      this.unshareable.set(key, true);
+      this.warn(
+        'not cached, since it answers with instances of classes (or objects with methods or hidden properties), of ' +
+          'which the cache would keep the data only. Return plain objects',
+      );
+      return 'own';
+    }
+    return this.isDeclined(value) ? 'share' : 'store';
+  }
+
+  /** Whether the option `unless` keeps an answer out of the cache. */
+  isDeclined(value: unknown): boolean {
+    try {
+      const declined: unknown = syncAnswer(this.method.options.unless?.(value) ?? false, 'unless');
+      if (typeof declined === 'boolean') return declined;
+      this.warn('not stored, since unless did not answer true or false');
+    } catch (error) {
+      this.warn('not stored, since unless threw', error);
+    }
+    return true;
+  }
+
+  private warn(message: string, error?: unknown): void {
+    warnOfHandler(this.method.options.place, message, error);
+  }
+}
+
+/** What callbacks are told of a call: there is no request. */
+export function callWith(args: readonly unknown[]): Call {
+  return Object.freeze({ args: Object.freeze([...args]), params: {}, query: {}, headers: {} });
+}

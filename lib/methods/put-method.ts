@@ -1,0 +1,72 @@
+import { CachekitError, messageOf } from '../core/errors.js';
+import { isPlainAnswer } from '../http/plain-answer.js';
+import { warnOfHandler } from '../http/warn-of-handler.js';
+import type { ResolvedPut } from './cache-put-options.js';
+import { argsOf } from './args-of.js';
+import { findCachedMethod } from './cached-methods.js';
+import { type CallEntry, callWith, type MethodCache } from './method-cache.js';
+import type { MethodPlan } from './method-plan.js';
+import { type Member, type MethodCall, wrapMethod } from './wrap-method.js';
+
+/** The method whose entries are written, and what is known of it. */
+interface Target {
+  readonly cached: MethodCache;
+  readonly plan: MethodPlan;
+}
+
+/** Stores what a method answers as what another one would answer. */
+export function putAfterMethod(member: Member, put: ResolvedPut): void {
+  wrapMethod(member, (call) => {
+    const cached = findCachedMethod(call.self, put.method);
+    const plan = cached?.planOf(call.self, call.moduleRef);
+    if (cached === undefined || plan === undefined) return call.run();
+    return runPutting(call, put, { cached, plan });
+  });
+}
+
+async function runPutting(call: MethodCall, put: ResolvedPut, target: Target): Promise<unknown> {
+  const value = await call.run();
+  let entry: CallEntry | undefined;
+  try {
+    entry = target.cached.entryOf(target.plan, argsOf(put.args, callWith(call.args), value));
+    await store(entry, value, put, target);
+  } catch (error) {
+    await giveUp(entry, error, put, target);
+  }
+  return value;
+}
+
+async function store(
+  { key, markers }: CallEntry,
+  value: unknown,
+  put: ResolvedPut,
+  target: Target,
+): Promise<void> {
+  const { cached, plan } = target;
+  const { engine } = plan;
+  if (value !== undefined && !isPlainAnswer(value)) {
+    warnOfHandler(put.place, 'not stored, since it answers with instances of classes. Return plain objects');
+    return engine.delete([key]);
+  }
+  // What can't be stored still means that the stored answer is an old one.
+  if (value === undefined || cached.isDeclined(value)) return engine.delete([key]);
+  const ttlMs = cached.method.options.ttlMs ?? engine.options.ttlMs;
+  return engine.set(key, value, typeof ttlMs === 'number' ? ttlMs : ttlMs(value), markers);
+}
+
+/** Removes what may be an old answer by now, and tells. Never rejects: the method has done its work. */
+async function giveUp(
+  entry: CallEntry | undefined,
+  cause: unknown,
+  { place }: ResolvedPut,
+  { plan: { engine } }: Target,
+): Promise<void> {
+  const message = `${place}: the new answer was not stored. ${messageOf(cause)}`;
+  engine.report({ type: 'error', operation: 'evict', error: new CachekitError(message, { cause }) });
+  if (entry === undefined) return;
+  try {
+    await engine.delete([entry.key]);
+  } catch {
+    // It was reported, and is made up for when the backend is back.
+  }
+}

@@ -1,0 +1,3 @@
+import { InMemoryBackend } from 'nestjs-cachekit';
+
+export const backend = new InMemoryBackend();

@@ -1,0 +1,4 @@
+import { serve } from '../01-quickstart/serve.js';
+import { AppModule } from './app.module.js';
+
+void serve(AppModule);

@@ -1,0 +1,3 @@
+import { describeRemote } from './describe-remote.js';
+
+describeRemote('MemcachedBackend');
