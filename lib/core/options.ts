@@ -13,7 +13,7 @@ export interface CacheOptions {
   /** After this time a load is given up: its callers get a `LoadTimeoutError`. At most 24 hours. Default: 30 seconds. */
   readonly loadTimeout?: Ttl;
   /**
-   * For how long after its ttl a value is answered at once, while it is loaded anew in the background. For `getOrSet`.
+   * For how long after its ttl a value is answered at once, while it is loaded anew in the background.
    * Default: 0, which is never.
    */
   readonly staleWhileRevalidate?: Ttl;
