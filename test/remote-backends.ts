@@ -13,12 +13,7 @@ export interface RemoteBackend {
   readonly need: Need;
   /** Under which name the global setup provides the address of the server. */
   readonly provided:
-    | 'redisUrl'
-    | 'postgresUrl'
-    | 'memcachedUrl'
-    | 'mongodbUrl'
-    | 'firestoreHost'
-    | 'dynamodbUrl';
+    'redisUrl' | 'postgresUrl' | 'memcachedUrl' | 'mongodbUrl' | 'firestoreHost' | 'dynamodbUrl';
   /** @param address as it is provided, or that of a proxy before it: see `throughPort` */
   readonly make: (address: string, namespace: string) => CacheBackend;
 }
