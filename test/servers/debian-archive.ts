@@ -1,4 +1,15 @@
-import { access, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  access,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { aptDownload } from './apt-download.js';
 import type { Program } from './program.js';
@@ -12,6 +23,13 @@ export interface Packages {
   readonly packages: readonly string[];
   /** The Debian release to take them from, as a code name; absent means this machine's own. */
   readonly suite?: string;
+  /**
+   * Links that their own installation scripts would make, which don't run: path below the unpacked root, and what it
+   * points to. Absent means none.
+   */
+  readonly links?: Readonly<Record<string, string>>;
+  /** Folders of libraries below the unpacked root, beside those of the system. Absent means none. */
+  readonly libraries?: readonly string[];
 }
 
 /**
@@ -23,18 +41,20 @@ export interface Packages {
  */
 export async function debianProgram(packages: Packages, file: string): Promise<Program> {
   const root = await unpackedRoot(packages);
-  const libraries = await libraryFolders(root);
+  const system = await libraryFolders(root);
+  const libraries = [...system, ...(packages.libraries ?? []).map((folder) => join(root, folder))];
   const program = join(root, file);
   // Through the loader that was unpacked with it, since this machine's C library may be older than it needs.
   const args = ['--library-path', libraries.join(':'), '--argv0', program, program];
-  return { foundBy: 'Debian archive', file: await loader(libraries), args };
+  return { foundBy: 'Debian archive', file: await loader(system), args };
 }
 
-async function unpackedRoot({ name, packages, suite }: Packages): Promise<string> {
+async function unpackedRoot(packages: Packages): Promise<string> {
   const release = await ownRelease();
   const cache = await cacheFolder();
-  const folder = join(cache, `${name}-${suite ?? release}-${process.arch}`);
-  if (!(await isComplete(folder))) await unpackInto(folder, suite ?? release, packages);
+  const suite = packages.suite ?? release;
+  const folder = join(cache, `${packages.name}-${suite}-${process.arch}`);
+  if (!(await isComplete(folder))) await unpackInto(folder, suite, packages);
   return join(folder, 'root');
 }
 
@@ -47,7 +67,7 @@ async function ownRelease(): Promise<string> {
 }
 
 /** Where unpacked servers are kept: CACHEKIT_SERVERS_DIR, else a folder of this user's own below /var/tmp. */
-async function cacheFolder(): Promise<string> {
+export async function cacheFolder(): Promise<string> {
   const given = process.env['CACHEKIT_SERVERS_DIR'];
   // Not below the home directory: `nobody`, as whom servers run when the tests run as root, can't enter root's.
   const folder = resolve(given ?? `/var/tmp/cachekit-servers-${process.getuid?.() ?? 'user'}`);
@@ -61,12 +81,13 @@ async function cacheFolder(): Promise<string> {
 }
 
 /** Unpacks into a folder beside it and renames that, so that `folder` is whole or absent, whoever else does the same. */
-async function unpackInto(folder: string, suite: string, packages: readonly string[]): Promise<void> {
+async function unpackInto(folder: string, suite: string, { packages, links = {} }: Packages): Promise<void> {
   const draft = await mkdtemp(`${folder}-unpacking-`);
   removeFolderAtExit(draft);
   try {
     const files = await aptDownload(join(draft, 'apt'), suite, packages);
     for (const file of files) await runTool('dpkg-deb', ['-x', file, join(draft, 'root')]);
+    for (const [link, target] of Object.entries(links)) await symlink(target, join(draft, 'root', link));
     await rm(join(draft, 'apt'), { recursive: true });
     await writeFile(join(draft, 'done'), files.map((file) => `${basename(file)}\n`).join(''));
     await runTool('chmod', ['-R', 'u+rwX,go+rX,go-w', draft]);

@@ -16,6 +16,8 @@ export type Need =
   | 'memcached'
   /** A memcached of one's own, which a test may kill: `startMemcached`. */
   | 'memcached process'
+  /** A memcached that asks for a user and a password: `startMemcachedWithLogin`. */
+  | 'memcached sasl'
   /** The MongoDB that all specs share. */
   | 'mongodb'
   /** A MongoDB of one's own, which a test may kill: `startMongodb`. */
@@ -27,7 +29,9 @@ export type Need =
   /** The DynamoDB that all specs share. */
   | 'dynamodb'
   /** A DynamoDB of one's own, which a test may kill: `startDynamodb`. */
-  | 'dynamodb process';
+  | 'dynamodb process'
+  /** A second imitation of DynamoDB, which need not be there: `motoUrl`. */
+  | 'dynamodb moto';
 
 /** Whether a server that is missing fails the run (in CI, or on demand) instead of skipping the tests that need it. */
 export function allNeedsRequired(): boolean {

@@ -1,0 +1,172 @@
+import type { MongoClient } from 'mongodb';
+import type { Link } from '../link.session.js';
+import type { EntryCollection, Writing } from './mongodb.commands.js';
+import { awayError, isTopologyClosed } from './mongodb.failure.js';
+import { TopologyWatch } from './topology.watch.js';
+import { prepareCollection } from './ttl-index.js';
+
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 1_000;
+
+/** How long `stop` waits for commands that still run, and then for the client. */
+const END_MS = 1_000;
+
+/** What a link connects. */
+export interface LinkTarget {
+  readonly client: MongoClient;
+  readonly collection: EntryCollection;
+  readonly place: string;
+  readonly writing: Writing;
+  /** Whether the client is the backend's own, which connects and closes it. */
+  readonly isOwn: boolean;
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * A way to a collection that looks after itself: after every loss it comes back, until it is stopped. The driver connects
+ * again by itself; the link knows whether it has, and whether the collection is ready. (It may be another server then,
+ * where it is not.)
+ */
+export class MongoDBLink implements Link {
+  readonly #target: LinkTarget;
+  readonly #watch: TopologyWatch;
+  readonly #waiters = new Set<Waiter>();
+  readonly #running = new Set<Promise<unknown>>();
+  #isPrepared = false;
+  #isTrying = false;
+  #isStopped = false;
+  #failures = 0;
+  #failure: unknown;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(target: LinkTarget) {
+    this.#target = target;
+    const listener = {
+      onUp: () => this.#try(),
+      onDown: () => this.#lost(),
+      onUnreachable: () => this.#disappoint(),
+    };
+    // A client that the app has connected long ago says nothing until something changes.
+    this.#watch = new TopologyWatch(target.client, listener, !target.isOwn);
+  }
+
+  /** Whether commands would be answered now. */
+  get isUp(): boolean {
+    return this.#isPrepared && this.#watch.isUp;
+  }
+
+  /** What went wrong; undefined while it is up. */
+  get problem(): unknown {
+    return this.isUp ? undefined : (this.#watch.problem ?? this.#failure);
+  }
+
+  /** Settles as the command does. */
+  async run<T>(command: (collection: EntryCollection) => Promise<T>): Promise<T> {
+    const running = command(this.#target.collection);
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  /** What to reject with while it is not up. `reason` is for when nothing else is known. */
+  awayError(reason?: string): Error {
+    return awayError(this.#target.place, this.problem ?? (reason && new Error(reason)));
+  }
+
+  /** Resolves when it is up; rejects when the attempt that runs now, or the next one, fails. */
+  whenUp(): Promise<void> {
+    if (this.isUp) return Promise.resolve();
+    const settled = new Promise<void>((resolve, reject) => this.#waiters.add({ resolve, reject }));
+    this.#try();
+    return settled;
+  }
+
+  /** Lets go, and closes a client of its own. Never rejects. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#retry);
+    this.#watch.stop();
+    this.#disappoint();
+    if (!this.#target.isOwn) return;
+    // Closing the client cuts off what still runs.
+    if (this.isUp) await settledWithin(END_MS, [...this.#running]);
+    await settledWithin(END_MS, [this.#target.client.close()]);
+  }
+
+  #try(): void {
+    if (this.#isTrying || this.#isStopped || this.isUp) return;
+    clearTimeout(this.#retry);
+    this.#isTrying = true;
+    this.#prepare().then(
+      () => this.#succeeded(),
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  async #prepare(): Promise<void> {
+    const { client, collection, writing, isOwn } = this.#target;
+    if (isOwn) await client.connect();
+    try {
+      await prepareCollection(collection, writing);
+    } catch (error) {
+      // The app's client could not connect once. (One that the app has closed says something else, and stays closed.)
+      if (isOwn || !isTopologyClosed(error)) throw error;
+      await client.connect();
+      await prepareCollection(collection, writing);
+    }
+  }
+
+  #succeeded(): void {
+    this.#isTrying = false;
+    // It was stopped while it connected, which opened again what was closed.
+    if (this.#isStopped) return void this.stop();
+    this.#isPrepared = true;
+    this.#failures = 0;
+    this.#failure = undefined;
+    if (!this.isUp) return this.#tryLater();
+    for (const { resolve } of this.#waiters) resolve();
+    this.#waiters.clear();
+  }
+
+  #failed(error: unknown): void {
+    this.#isTrying = false;
+    this.#failure = error;
+    this.#disappoint();
+    if (!this.#isStopped) this.#tryLater();
+  }
+
+  #lost(): void {
+    this.#isPrepared = false;
+    this.#try();
+  }
+
+  #disappoint(): void {
+    for (const { reject } of this.#waiters) reject(this.awayError());
+    this.#waiters.clear();
+  }
+
+  #tryLater(): void {
+    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
+    this.#failures += 1;
+    // Random, so that many processes don't all come back to a restarted server at once.
+    this.#retry = setTimeout(() => this.#try(), longestMs * (0.5 + Math.random() / 2));
+    // A process that has nothing else to do may end.
+    this.#retry.unref();
+  }
+}
+
+async function settledWithin(limitMs: number, work: readonly Promise<unknown>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([Promise.allSettled(work), limit]);
+  clearTimeout(timer);
+}
