@@ -1,3 +1,4 @@
+import { settledWithin } from '../settled-within.js';
 import type { MongoClient } from 'mongodb';
 import type { Link } from '../link.session.js';
 import type { EntryCollection, Writing } from './mongodb.commands.js';
@@ -96,8 +97,8 @@ export class MongoDBLink implements Link {
     this.#disappoint();
     if (!this.#target.isOwn) return;
     // Closing the client cuts off what still runs.
-    if (this.isUp) await settledWithin(END_MS, [...this.#running]);
-    await settledWithin(END_MS, [this.#target.client.close()]);
+    if (this.isUp) await settledWithin(END_MS, Promise.allSettled(this.#running));
+    await settledWithin(END_MS, this.#target.client.close());
   }
 
   #try(): void {
@@ -160,13 +161,4 @@ export class MongoDBLink implements Link {
     // A process that has nothing else to do may end.
     this.#retry.unref();
   }
-}
-
-async function settledWithin(limitMs: number, work: readonly Promise<unknown>[]): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([Promise.allSettled(work), limit]);
-  clearTimeout(timer);
 }

@@ -10,7 +10,7 @@ import {
   statementError,
 } from './postgres.failure.js';
 import type { Held, PostgresSource } from './postgres.source.js';
-import { settledWithin } from './settled-within.js';
+import { settledWithin } from '../settled-within.js';
 
 /** How long the pool may take to hand out a connection, and a statement to be answered, in milliseconds. */
 const ACQUIRE_MS = 2_500;

@@ -5,7 +5,7 @@ import { hold } from './hold.js';
 import { driverOf, type PgConfig } from './pg.js';
 import type { OwnServer } from './postgres.options.js';
 import type { Held, PostgresSource, SideClient } from './postgres.source.js';
-import { settledWithin } from './settled-within.js';
+import { settledWithin } from '../settled-within.js';
 import { CONNECT_MS, makeSideClient } from './side-client.js';
 import { Sockets } from './sockets.js';
 

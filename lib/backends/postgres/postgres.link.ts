@@ -1,7 +1,7 @@
 import { Lanes } from './lanes.js';
 import { awayError } from './postgres.failure.js';
 import type { PostgresSource } from './postgres.source.js';
-import { settledWithin } from './settled-within.js';
+import { settledWithin } from '../settled-within.js';
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1_000;

@@ -1,6 +1,6 @@
 import type { PgConfig, PgDriver } from './pg.js';
 import type { SideClient } from './postgres.source.js';
-import { settledWithin } from './settled-within.js';
+import { settledWithin } from '../settled-within.js';
 import { Sockets } from './sockets.js';
 
 /** How long connecting may take, in milliseconds, TLS and authentication included. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { MakeStream } from './pg.js';
-import { settledWithin } from './settled-within.js';
+import { settledWithin } from '../settled-within.js';
 
 /**
  * The open sockets of some connections. pg waits for the server to close them, without end when it is silent; this

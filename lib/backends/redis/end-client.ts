@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import { settledWithin } from '../settled-within.js';
 import type { RedisClient } from './redis.options.js';
 
 /** How long the goodbye waits for commands that still run. */
@@ -24,13 +25,4 @@ export async function endClient(client: RedisClient): Promise<void> {
   if (hasEnded) return;
   client.disconnect();
   await settledWithin(END_MS, ended);
-}
-
-async function settledWithin(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([Promise.allSettled([work]), limit]);
-  clearTimeout(timer);
 }
