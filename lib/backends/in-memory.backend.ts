@@ -25,7 +25,7 @@ const DEFAULT_MAX_ENTRIES = 100_000;
 const MOST_ENTRIES = 16_000_000;
 const DEFAULT_MAX_BYTES = 128 * 1024 * 1024;
 
-/** What an entry costs beside its bytes and its key, in bytes: measured with `npm run bench:memory`. */
+/** What an entry costs beside its bytes and its key, in bytes: measured with `npm run bench -- scale`. */
 const BOOKKEEPING_BYTES = 400;
 
 /** So few are removed faster than room for `maxEntries` others is set aside again, which takes some milliseconds. */
