@@ -27,6 +27,7 @@ export {
   LoadTimeoutError,
   LockNotAcquiredError,
   MissingClientError,
+  NotAnnouncedError,
   UnknownOutcomeError,
   UnserializableValueError,
 } from './core/errors.js';

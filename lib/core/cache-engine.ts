@@ -6,7 +6,13 @@ import type { Entry, TagVersion } from './entry.js';
 import { type EntryKey, probeKey, readable } from './entry-key.js';
 import { EntryReader, type Reading } from './entry-reader.js';
 import { EntryValues } from './entry-values.js';
-import { BackendTimeoutError, BackendUnavailableError, excerpt, UnknownOutcomeError } from './errors.js';
+import {
+  BackendTimeoutError,
+  BackendUnavailableError,
+  excerpt,
+  UnknownOutcomeError,
+  NotAnnouncedError,
+} from './errors.js';
 import { EventHub } from './event-hub.js';
 import type { CacheEvent, CacheEventListener } from './events.js';
 import { Fetcher, type Fetched, type FetchOptions } from './fetcher.js';
@@ -19,10 +25,14 @@ import { PendingInvalidations } from './pending-invalidations.js';
 import { SingleFlight } from './single-flight.js';
 import type { CacheStats } from './stats.js';
 import { Store } from './store.js';
+import { lifeAfterTtlMs } from './store-life.js';
 import { markersOf, TagMarkers } from './tag-markers.js';
 
 /** What a read-modify-write operation makes of the entry it read. */
 export type Change = (entry: Entry | undefined) => { bytes: Uint8Array; ttlMs: number } | undefined;
+
+/** Between two attempts to catch up that no read asked for. */
+const CATCH_UP_PAUSE_MS = 1_000;
 
 /** Where a health check writes. */
 const PROBE_KEY = probeKey();
@@ -44,6 +54,7 @@ export class CacheEngine {
   private readonly queue = new KeyQueue();
   private readonly refreshes = new BackgroundRefreshes();
   private readonly hub = new EventHub();
+  private nextCatchUpMs = 0;
 
   constructor(
     private readonly backend: CacheBackend,
@@ -76,6 +87,11 @@ export class CacheEngine {
   /** The class of the backend. */
   get backendName(): string {
     return this.backend.constructor.name;
+  }
+
+  /** How much longer than its ttl the store keeps an entry of which nothing else is said. */
+  get lifeAfterTtlMs(): number {
+    return lifeAfterTtlMs(this.options.staleMs, this.options.loadTimeoutMs);
   }
 
   /** Counts an event and tells the listeners; one that throws does no harm to the operation it is told of. */
@@ -145,8 +161,9 @@ export class CacheEngine {
       const nowMs = Date.now();
       const freshUntilMs = this.freshUntilOf(nowMs, ttlMs);
       const bytes = this.values.encode(serialized, { kind: 'value', storedAtMs: nowMs, freshUntilMs, tags });
-      await this.store.set(key, bytes, freshUntilMs - nowMs + this.options.staleMs);
-      this.pending.settleKeys([key]);
+      const sentAt = this.pending.now();
+      await this.store.set(key, bytes, freshUntilMs - nowMs + this.lifeAfterTtlMs);
+      this.pending.settleKeys([key], sentAt);
       this.report({ type: 'set', key: readable(key) });
     } finally {
       this.flights.detach([key]);
@@ -156,12 +173,13 @@ export class CacheEngine {
   /** @throws CachekitError if the backend fails */
   async delete(keys: readonly EntryKey[]): Promise<void> {
     if (keys.length === 0) return;
+    const sentAt = this.pending.now();
     try {
       await this.store.delete(keys);
-      this.pending.settleKeys(keys);
+      this.pending.settleKeys(keys, sentAt);
       for (const key of keys) this.report({ type: 'delete', key: readable(key) });
     } catch (error) {
-      this.pending.addKeys(keys);
+      if (!tookEffect(error)) this.pending.addKeys(keys);
       throw error;
     } finally {
       this.flights.detach(keys);
@@ -184,12 +202,13 @@ export class CacheEngine {
 
   /** Empties the whole namespace of the backend. @throws CachekitError if the backend fails */
   async clear(): Promise<void> {
+    const sentAt = this.pending.now();
     try {
       await this.store.clear();
-      this.pending.settleAll();
+      this.pending.settleAll(sentAt);
       this.report({ type: 'clear' });
     } catch (error) {
-      this.pending.addClear();
+      if (!tookEffect(error)) this.pending.addClear();
       throw error;
     } finally {
       this.flights.detachAll();
@@ -230,12 +249,13 @@ export class CacheEngine {
   }
 
   private async invalidate(markers: readonly EntryKey[], event: CacheEvent): Promise<void> {
+    const sentAt = this.pending.now();
     try {
       await this.tags.invalidate(markers);
-      this.pending.settleMarkers(markers);
+      this.pending.settleMarkers(markers, sentAt);
       this.report(event);
     } catch (error) {
-      this.pending.addMarkers(markers);
+      if (!tookEffect(error)) this.pending.addMarkers(markers);
       throw error;
     } finally {
       this.flights.detachTagged(markers);
@@ -263,7 +283,9 @@ export class CacheEngine {
   private catchUp(): void {
     // Not before the operation that succeeded has settled what it wrote: else this would delete it again.
     setImmediate(() => {
-      if (this.pending.none) return;
+      // A backend that can be read but not written would be asked to catch up at every read.
+      if (this.pending.none || performance.now() < this.nextCatchUpMs) return;
+      this.nextCatchUpMs = performance.now() + CATCH_UP_PAUSE_MS;
       this.pending.write().catch(() => {
         // The store reported it; the next read that is covered tries again.
       });
@@ -282,4 +304,9 @@ export class CacheEngine {
     const { jitter } = this.options;
     return jitter === 0 ? fromMs + ttlMs : fromMs + Math.ceil(ttlMs * (1 - Math.random() * jitter));
   }
+}
+
+/** Whether the backend did it all the same, so that to do it again would only undo what was written since. */
+function tookEffect(error: unknown): boolean {
+  return error instanceof NotAnnouncedError;
 }

@@ -320,7 +320,7 @@ export class CacheNamespace {
   }
 
   #keptMs(freshUntilMs: number): number {
-    return Math.max(1, freshUntilMs + this.engine.options.staleMs - Date.now());
+    return Math.max(1, freshUntilMs + this.engine.lifeAfterTtlMs - Date.now());
   }
 
   #number(key: string, entry: Entry): number {

@@ -14,6 +14,7 @@ import {
 import { pollDelay } from './poll-delay.js';
 import type { Flight } from './single-flight.js';
 import type { Store } from './store.js';
+import { lifeAfterTtlMs } from './store-life.js';
 import type { TagMarkers } from './tag-markers.js';
 
 /** What is claimed, and for what load. */
@@ -136,7 +137,7 @@ export class Claims {
     const encode = (untilMs: number, nowMs: number): EncodedLease =>
       entry === undefined
         ? encodeLease(nowMs, untilMs - nowMs)
-        : encodeRefreshing(entry, untilMs, nowMs, options.staleMs);
+        : encodeRefreshing(entry, untilMs, nowMs, lifeAfterTtlMs(options.staleMs, options.loadTimeoutMs));
     const onRenewed = (renewed: string): void => flight.rebase(renewed);
     const held = await HeldLease.take(this.store, key, version, { encode, onRenewed });
     if (held === undefined) return undefined;
@@ -156,10 +157,15 @@ export class Claims {
     return Promise.resolve(this.reader.readOrThrow(key, markers, options.staleMs));
   }
 
-  /** Leaves the key to others. Nobody waits for it: a lease that stays ends by itself. */
-  async giveBack(key: EntryKey, { finish, remains }: Claim): Promise<void> {
+  /**
+   * Leaves the key to others after a load that stored nothing. Nobody waits for it: a lease that stays ends by itself.
+   *
+   * @param isGone the load has found that there is no value any more, so neither shall a stale one stay
+   */
+  async giveBack(key: EntryKey, claim: Claim, { isGone }: { isGone: boolean }): Promise<void> {
+    const remains = isGone ? endedLease : claim.remains;
     try {
-      const version = await finish();
+      const version = await claim.finish();
       if (remains === undefined) return;
       const { bytes, ttlMs } = remains();
       await this.store.replace(key, version, bytes, ttlMs);

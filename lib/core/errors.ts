@@ -23,6 +23,12 @@ export class BackendUnavailableError extends CachekitError {}
 /** The backend did not answer within its deadline. A write may still have taken effect. */
 export class BackendTimeoutError extends BackendUnavailableError {}
 
+/**
+ * A `TieredBackend` made the change in its far tier, but could not tell the other processes of it: they may answer what
+ * was there before until their near copies end, after `nearTtl` at the latest. They are told with the next change.
+ */
+export class NotAnnouncedError extends BackendUnavailableError {}
+
 /** The entry is larger than the backend can hold. Nothing was stored, and what was there before is kept. */
 export class EntryTooLargeError extends CachekitError {
   /** @param key the key as the caller knows it, or as the backend does, shortened */

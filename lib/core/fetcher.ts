@@ -144,9 +144,7 @@ export class Fetcher {
     this.refreshes.add(
       result.then(
         () => undefined,
-        (error: unknown) => {
-          this.hub.report({ type: 'refresh-failed', key: readable(key), error });
-        },
+        () => undefined,
       ),
     );
   }
@@ -175,7 +173,6 @@ export class Fetcher {
     if (reading.state !== 'fresh' && reading.state !== 'stale') return undefined;
     const state = reading.state === 'stale' ? 'error' : undefined;
     const stale = this.hit<T>(key, reading, options.serializer, state);
-    if (stale !== undefined) this.hub.report({ type: 'refresh-failed', key: readable(key), error });
     return stale;
   }
 
@@ -212,11 +209,18 @@ export class Fetcher {
         this.backOff.worked(request.key);
         return loaded;
       } catch (error) {
-        // Where no stale value could stand in, the next caller must try again.
-        if (request.options.staleMs > 0) this.backOff.failed(request.key);
+        // Where no stale value could stand in, or the error is an answer, the next caller must try again.
+        if (seen.state === 'stale' && request.options.excuses(error)) this.refreshFailed(request.key, error);
+        else this.backOff.worked(request.key);
         throw error;
       }
     });
+  }
+
+  /** Once for the load, however many wait for it. */
+  private refreshFailed(key: EntryKey, error: unknown): void {
+    this.backOff.failed(key);
+    this.hub.report({ type: 'refresh-failed', key: readable(key), error });
   }
 
   /**

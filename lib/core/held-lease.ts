@@ -4,6 +4,8 @@ import type { Store } from './store.js';
 
 /** How often a lease is renewed in its life, so that one renewal may fail. */
 const RENEWALS_PER_LIFE = 3;
+/** So soon the holder of a long lease learns that somebody took it away. */
+const LONGEST_RENEWAL_MS = 5_000;
 
 /** How a lease is held. */
 export interface Hold {
@@ -19,8 +21,8 @@ export interface Hold {
 export class HeldLease {
   private readonly loss = new AbortController();
   private readonly leaseMs: number;
-  private goodUntilMs = 0;
   private timer: NodeJS.Timeout | undefined;
+  private end: NodeJS.Timeout | undefined;
   private renewal: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -28,9 +30,10 @@ export class HeldLease {
     private readonly key: EntryKey,
     private readonly hold: Hold,
     private version: string,
+    sentMs: number,
   ) {
     this.leaseMs = leaseMsOf(hold);
-    this.renewed(version);
+    this.renewed(version, sentMs);
   }
 
   /**
@@ -44,9 +47,10 @@ export class HeldLease {
     seen: string | undefined,
     hold: Hold,
   ): Promise<HeldLease | undefined> {
+    const sentMs = performance.now();
     const { bytes, ttlMs } = encodeOf(hold);
     const written = await store.replace(key, seen, bytes, ttlMs);
-    return written && new HeldLease(store, key, hold, written.version);
+    return written && new HeldLease(store, key, hold, written.version, sentMs);
   }
 
   /** Aborts when somebody took the lease away, or when it could not be renewed for its whole life. */
@@ -62,42 +66,50 @@ export class HeldLease {
   /** Ends the renewal. Answers the version under which the lease lies, to be written over. */
   async letGo(): Promise<string> {
     clearTimeout(this.timer);
-    this.timer = undefined;
+    clearTimeout(this.end);
     // A renewal that is under way gives the lease another version.
     await this.renewal;
     clearTimeout(this.timer);
+    clearTimeout(this.end);
     return this.version;
   }
 
   private async renew(): Promise<void> {
+    const sentMs = performance.now();
     try {
       const { bytes, ttlMs } = encodeOf(this.hold);
       const written = await this.store.replace(this.key, this.version, bytes, ttlMs);
       if (written === undefined) return this.lose();
-      this.renewed(written.version);
+      this.renewed(written.version, sentMs);
     } catch {
       // The store reported it.
-      if (performance.now() >= this.goodUntilMs) return this.lose();
-      this.renewLater();
+      if (!this.loss.signal.aborted) this.renewLater();
     }
   }
 
-  private renewed(version: string): void {
+  /** @param sentMs when the write was sent: from then on it is good, at the latest */
+  private renewed(version: string, sentMs: number): void {
     this.version = version;
-    this.goodUntilMs = performance.now() + this.leaseMs;
+    clearTimeout(this.end);
+    // Not when a renewal fails: that may take longer than the lease lives, and others hold it then.
+    this.end = setTimeout(() => this.lose(), Math.max(0, sentMs + this.leaseMs - performance.now()));
+    this.end.unref();
     this.hold.onRenewed?.(version);
     this.renewLater();
   }
 
   private renewLater(): void {
+    const delayMs = Math.min(this.leaseMs / RENEWALS_PER_LIFE, LONGEST_RENEWAL_MS);
     this.timer = setTimeout(() => {
       this.renewal = this.renew();
-    }, this.leaseMs / RENEWALS_PER_LIFE);
+    }, delayMs);
     // Whoever holds it is at work, which keeps the process alive; if nothing else does, it may end.
     this.timer.unref();
   }
 
   private lose(): void {
+    clearTimeout(this.timer);
+    clearTimeout(this.end);
     this.loss.abort();
   }
 }

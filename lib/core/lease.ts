@@ -41,16 +41,11 @@ export function encodeEndedLease(nowMs: number): EncodedLease {
  * A stale entry that is also a lease: it says that one process refreshes it, while all go on to serve it.
  *
  * @param untilMs when the refresh is given up unless it is renewed; 0: nobody refreshes it any more
- * @param staleMs for how long after its ttl the entry is kept
+ * @param lifeMs for how long after its ttl the store keeps the entry
  */
-export function encodeRefreshing(
-  entry: Entry,
-  untilMs: number,
-  nowMs: number,
-  staleMs: number,
-): EncodedLease {
+export function encodeRefreshing(entry: Entry, untilMs: number, nowMs: number, lifeMs: number): EncodedLease {
   const bytes = encodeEntry({ ...entry, refreshUntilMs: untilMs }, entry.payload);
-  return { bytes, ttlMs: Math.max(1, entry.freshUntilMs + staleMs - nowMs) };
+  return { bytes, ttlMs: Math.max(1, entry.freshUntilMs + lifeMs - nowMs) };
 }
 
 /**

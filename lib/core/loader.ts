@@ -8,6 +8,7 @@ import { type Load, runWithTimeout } from './load-timeout.js';
 import type { CacheSerializer, SerializedValue } from './serializer.js';
 import type { Flight } from './single-flight.js';
 import type { Store } from './store.js';
+import { lifeAfterTtlMs } from './store-life.js';
 
 /**
  * What becomes of what a load answered:
@@ -79,17 +80,18 @@ export class Loader {
     if (claim === undefined) flight.beginUnclaimed(taken.state === 'failed' ? 'as first seen' : 'unknown');
     else flight.begin(claim.base, claim.tags);
     const beganMs = Date.now();
-    let kept = false;
+    let [kept, isGone] = [false, false];
     try {
       const value = await runWithTimeout(load, readable(key), options.loadTimeoutMs);
       const loaded = await this.keep(key, claim, value, beganMs, options);
       kept = loaded.outcome === 'loaded' && loaded.stored;
+      isGone = loaded.outcome === 'absent' || (loaded.outcome === 'loaded' && loaded.freshUntilMs <= beganMs);
       return loaded;
     } catch (error) {
       if (error instanceof LoadTimeoutError) this.reportTimeout(key, error);
       throw error;
     } finally {
-      if (!kept && claim !== undefined) void this.claims.giveBack(key, claim);
+      if (!kept && claim !== undefined) void this.claims.giveBack(key, claim, { isGone });
     }
   }
 
@@ -120,7 +122,8 @@ export class Loader {
     const header = { kind: options.kind, storedAtMs: beganMs, freshUntilMs, tags: claim.tags };
     try {
       const bytes = this.values.encode(serialized, header);
-      const stored = await this.store.replace(key, await claim.finish(), bytes, leftMs + options.staleMs);
+      const lifeMs = leftMs + lifeAfterTtlMs(options.staleMs, options.loadTimeoutMs);
+      const stored = await this.store.replace(key, await claim.finish(), bytes, lifeMs);
       if (stored === undefined) return this.notStored(key, 'outdated', shared);
     } catch (error) {
       const reason = error instanceof EntryTooLargeError ? 'too-large' : 'backend';

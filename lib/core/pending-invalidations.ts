@@ -52,19 +52,27 @@ export class PendingInvalidations {
     this.markers.clear();
   }
 
-  /** These were written, by an operation of their own. */
-  settleKeys(keys: readonly EntryKey[]): void {
-    for (const key of keys) this.keys.delete(key);
+  /**
+   * A point in time, to be taken before an operation is sent that settles something: what is added after it is not
+   * settled by that operation, however late it is answered.
+   */
+  now(): number {
+    return this.additions;
   }
 
-  settleMarkers(markers: readonly EntryKey[]): void {
-    for (const marker of markers) this.markers.delete(marker);
+  /** These were written, by an operation that was sent at that point. */
+  settleKeys(keys: readonly EntryKey[], sentAt: number): void {
+    for (const key of keys) if ((this.keys.get(key) ?? 0) <= sentAt) this.keys.delete(key);
   }
 
-  settleAll(): void {
-    this.clearing = 0;
-    this.keys.clear();
-    this.markers.clear();
+  settleMarkers(markers: readonly EntryKey[], sentAt: number): void {
+    for (const marker of markers) if ((this.markers.get(marker) ?? 0) <= sentAt) this.markers.delete(marker);
+  }
+
+  settleAll(sentAt: number): void {
+    if (this.clearing <= sentAt) this.clearing = 0;
+    this.settleKeys([...this.keys.keys()], sentAt);
+    this.settleMarkers([...this.markers.keys()], sentAt);
   }
 
   covers(key: EntryKey, markers: readonly EntryKey[]): boolean {

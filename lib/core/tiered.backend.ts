@@ -1,7 +1,7 @@
 import { type Awaitable, CacheBackend, type Deadlines, type Stored } from '../backends/cache-backend.js';
 import { andThen } from './awaitable.js';
 import { checkBackend } from './check-backend.js';
-import { BackendUnavailableError, CachekitConfigError, messageOf } from './errors.js';
+import { CachekitConfigError, messageOf, NotAnnouncedError } from './errors.js';
 import { checkOptionNames } from './option-names.js';
 import type { Change } from './tiered/bus-message.js';
 import { ChangeFeed } from './tiered/change-feed.js';
@@ -179,12 +179,12 @@ export class TieredBackend extends CacheBackend {
     }
   }
 
-  /** @throws BackendUnavailableError if the others can't be told */
+  /** @throws NotAnnouncedError if the others can't be told */
   private async tell(change: Change): Promise<void> {
     try {
       await this.feed.send(change);
     } catch (cause) {
-      throw new BackendUnavailableError(
+      throw new NotAnnouncedError(
         'TieredBackend: the far tier took the change, but the other processes could not be told of it. They may answer ' +
           `what was there before for at most ${this.nearTtlMs} ms. (${messageOf(cause)})`,
         { cause },

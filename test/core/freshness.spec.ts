@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { type CacheEvent, CacheService, InMemoryBackend, LoadTimeoutError } from 'nestjs-cachekit';
+import { type CacheEvent, CacheService, InMemoryBackend, LoadTimeoutError, type Ttl } from 'nestjs-cachekit';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { gate } from '../../lib/testing/tools.js';
 
@@ -257,5 +257,20 @@ describe('An option of getOrSet that is wrong', () => {
   ])('is refused: %j', async (options, message) => {
     const cache = new CacheService(new InMemoryBackend());
     await expect(cache.getOrSet('key', () => 1, options as object)).rejects.toThrow(message);
+  });
+});
+
+describe('A load that finds no value any more', () => {
+  it.each([
+    ['answers undefined', {}, (): unknown => undefined],
+    ['answers a value with a ttl of 0', { ttl: (): Ttl => 0 }, (): unknown => 'gone'],
+  ])('ends the stale one: it %s', async (_what, options, load) => {
+    const [cache, key] = [new CacheService(new InMemoryBackend()), randomUUID()];
+    const stale = { ttl: '1m', staleWhileRevalidate: '1h' } as const;
+    await cache.getOrSet(key, () => 'old', stale);
+    pass(2 * MINUTE_MS);
+    expect(await cache.getOrSet(key, load, { ...stale, ...options })).toBe('old');
+    await setImmediate();
+    expect(await cache.getOrSet(key, () => 'loaded anew', stale)).toBe('loaded anew');
   });
 });

@@ -155,6 +155,20 @@ describe('CacheService.lock', () => {
     expect(await aborted).toBe('told');
   });
 
+  it('aborts the signal of the work before another can hold it, when it can not be renewed', async () => {
+    const [{ one, backend }, key] = [twoProcesses(), randomUUID()];
+    const replace = backend.replace.bind(backend);
+    const startedMs = performance.now();
+    const heldMs = await one.lock(key, '300ms', async (signal) => {
+      backend.replace = (() => new Promise(() => undefined)) as never;
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      return performance.now() - startedMs;
+    });
+    backend.replace = replace;
+    // Others may take it 300 ms after it was written; a renewal that hangs ends after 500 ms only.
+    expect(heldMs).toBeLessThan(450);
+  });
+
   it('has names apart from keys, and from those of namespaces', async () => {
     const [{ one }, key] = [twoProcesses(), randomUUID()];
     const inside = await one.lock(key, '5s', async () => {

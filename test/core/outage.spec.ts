@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type CacheEvent, CacheService, InMemoryBackend } from 'nestjs-cachekit';
 import { describe, expect, it } from 'vitest';
+import { gate } from '../../lib/testing/tools.js';
 
 /** A real store behind a network that can be taken away: it then refuses, or stays silent. */
 class RemoteBackend extends InMemoryBackend {
@@ -199,5 +200,30 @@ describe('A backend that is silent', () => {
     backend.network = 'refuses';
     for (let index = 0; index < 20; index++) await cache.get('key');
     expect(backend.operations).toBe(20);
+  });
+});
+
+describe('An invalidation that failed', () => {
+  it('stays pending when an earlier write of the key is answered late', async () => {
+    const backend = new InMemoryBackend();
+    const cache = new CacheService(backend);
+    const late = gate<void>();
+    const [set, remove] = [backend.set.bind(backend), backend.delete.bind(backend)];
+    backend.set = ((...given: Parameters<typeof set>) => {
+      const stored = set(...given);
+      return late.load().then(() => stored);
+    }) as never;
+    const writing = cache.set('key', 'old');
+    await late.reached;
+    backend.delete = () => {
+      throw new Error('away');
+    };
+    await expect(cache.delete('key')).rejects.toThrow('away');
+    late.open();
+    await writing;
+    expect(cache.stats().pendingInvalidations).toBe(1);
+
+    backend.delete = remove;
+    expect(await cache.get('key')).toBeUndefined();
   });
 });

@@ -10,7 +10,7 @@ import {
   RequestTimeoutException,
   UseInterceptors,
 } from '@nestjs/common';
-import { type CacheEvent, Cached, CacheEvict } from 'nestjs-cachekit';
+import { type CacheEvent, Cached, CacheEvict, CacheService } from 'nestjs-cachekit';
 import { catchError, map, tap, throwError, timeout } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Gate } from './gate.js';
@@ -158,9 +158,7 @@ describe.each(PLATFORMS)('On %s', (platform) => {
     const hostile = server.get('/echo', { 'x-request-id': 'evil' });
     await expect.poll(() => runs).toBe(1);
     const waiting = Array.from({ length: 30 }, () => server.get('/echo'));
-    await new Promise((resolve) => {
-      setTimeout(resolve, 100);
-    });
+    await expect.poll(() => server.app.get(CacheService).stats().collapsed).toBe(30);
     first.open();
     const answers = await Promise.all([hostile, ...waiting]);
     expect(new Set(answers.map(({ body }) => body))).toEqual(new Set(['answer']));

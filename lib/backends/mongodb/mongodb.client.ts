@@ -21,7 +21,7 @@ const DEFAULTS = {
   retryWrites: false,
   serverSelectionTimeoutMS: 5_000,
   socketTimeoutMS: 5_000,
-  waitQueueTimeoutMS: 2_000,
+  waitQueueTimeoutMS: 5_000,
 } as const satisfies MongoClientOptions;
 
 /**

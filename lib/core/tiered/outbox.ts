@@ -44,7 +44,14 @@ export class Outbox {
     const change = this.waiting;
     this.waiting = new Set();
     this.next = undefined;
-    for (const text of encodeChange(this.from, change === 'all' ? change : [...change]))
-      await this.post(text);
+    try {
+      for (const text of encodeChange(this.from, change === 'all' ? change : [...change])) {
+        await this.post(text);
+      }
+    } catch (error) {
+      // It goes out with the next change.
+      this.add(change === 'all' ? change : [...change]);
+      throw error;
+    }
   }
 }
