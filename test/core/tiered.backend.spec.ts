@@ -6,6 +6,7 @@ import {
   CacheService,
   InMemoryBackend,
   type NearBackend,
+  NotAnnouncedError,
   TieredBackend,
 } from 'nestjs-cachekit';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -461,6 +462,28 @@ describe('A change that the others can not be told of', () => {
     network.mendBus();
     await cache.get('key');
     expect(await other.get('key')).toBeUndefined();
+  });
+
+  it('is not made again in the far tier, where others may have written since', async () => {
+    const { network, here, there } = await warmedTwo();
+    const [cache, other] = [new CacheService(here.backend), new CacheService(there.backend)];
+    network.cutBus();
+    await expect(cache.clear()).rejects.toThrow(NotAnnouncedError);
+    expect(cache.stats().pendingInvalidations).toBe(0);
+    await other.getOrSet('later', () => 'value');
+    await cache.get('anything');
+    await settle();
+    expect(await other.get('later')).toBe('value');
+  });
+
+  it('goes out with the next one', async () => {
+    const { network, here } = await warmedTwo();
+    network.cutBus();
+    await expect(here.backend.delete(['first'])).rejects.toThrow(NotAnnouncedError);
+    network.mendBus();
+    network.messages.length = 0;
+    await here.backend.delete(['second']);
+    expect(network.messages.map((text) => JSON.parse(text))).toMatchObject([{ names: ['first', 'second'] }]);
   });
 
   it('does not reject where it is conditional, since who won must be known', async () => {
