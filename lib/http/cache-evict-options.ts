@@ -9,8 +9,9 @@ export interface CacheEvictOptions {
   /** Every entry that carries one of these becomes unusable. Default: none. */
   readonly tags?: TagsOf;
   /**
-   * The name of a method of the same class with `@Cached`: its answer to one call is removed. Not on handlers of HTTP
-   * controllers, whose entries are of many users: use `tags` there. Default: none.
+   * The name of a method of the same class with `@Cached`: its answer to one call is removed, and that of a method
+   * which it overrides. Not on handlers of HTTP controllers, whose entries are of many users: use `tags` there.
+   * Default: none.
    */
   readonly method?: string;
   /** The arguments of that call, as they are given to `method`. Default: those of the method that evicts. */

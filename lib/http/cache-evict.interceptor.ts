@@ -8,18 +8,20 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { lastValueFrom, type Observable, of } from 'rxjs';
-import type { CacheService } from '../core/cache.service.js';
 import { findCache } from './app-caches.js';
 import { type Call, callOf } from './call.js';
 import { evictionsOf } from './decorator-metadata.js';
-import type { ResolvedEviction } from './cache-evict-options.js';
-import { evict } from './eviction.js';
+import { prepareEviction } from './eviction.js';
 import { NEST_METADATA } from './nest-metadata.js';
 import { HttpExchange } from './http-exchange.js';
 
 const FIRST_ERROR_STATUS = 400;
 
-type CacheEviction = readonly [ResolvedEviction, CacheService];
+/** What one `@CacheEvict` does for a request. */
+interface RequestEviction {
+  readonly before: boolean;
+  readonly evict: () => Promise<void>;
+}
 
 /** The requests that an outer interceptor of this kind has taken on; its own on the handler then passes. */
 const takenOn = new WeakSet<ExecutionContext>();
@@ -34,39 +36,43 @@ export class CacheEvictInterceptor implements NestInterceptor {
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     if (takenOn.has(context)) return next.handle();
-    const evictions = this.evictionsIn(context);
-    if (evictions.length === 0) return next.handle();
+    if (!this.isEvicting(context)) return next.handle();
     takenOn.add(context);
     const exchange = new HttpExchange(context, this.host.httpAdapter);
-    const early = evictions.filter(([{ before }]) => before);
-    await evictAll(early, exchange);
+    const evictions = this.evictionsOf(context, exchange);
+    const early = evictions.filter(({ before }) => before);
+    await evictAll(early);
     try {
       // Waited for here, not in the chain that Nest tears down when the client goes away: the data has changed then too.
       const value: unknown = await lastValueFrom(next.handle());
       const succeeded = exchange.status < FIRST_ERROR_STATUS;
-      await evictAll(succeeded ? evictions : early, exchange);
+      await evictAll(succeeded ? evictions : early);
       return of(value);
     } catch (error) {
-      await evictAll(early, exchange);
+      await evictAll(early);
       throw error;
     }
   }
 
-  /** The evictions of a handler, with the caches that the app has. An event stream has no moment to evict at. */
-  private evictionsIn(context: ExecutionContext): readonly CacheEviction[] {
+  /** An event stream has no moment to evict at. */
+  private isEvicting(context: ExecutionContext): boolean {
     const handler = context.getHandler();
-    const evictions = evictionsOf(handler);
     // Placed in a global list, this is asked for every route of the app.
-    if (evictions.length === 0 || context.getType() !== 'http') return [];
-    if (Reflect.hasMetadata(NEST_METADATA.sse, handler)) return [];
-    return evictions.flatMap((eviction) => {
+    if (evictionsOf(handler).length === 0 || context.getType() !== 'http') return false;
+    return !Reflect.hasMetadata(NEST_METADATA.sse, handler);
+  }
+
+  /** The evictions of a handler in the caches that the app has. */
+  private evictionsOf(context: ExecutionContext, { request }: HttpExchange): readonly RequestEviction[] {
+    const call = (): Call => callOf(request);
+    return evictionsOf(context.getHandler()).flatMap((eviction) => {
       const cache = findCache(this.moduleRef, eviction.cache);
-      return cache === undefined ? [] : [[eviction, cache] as const];
+      if (cache === undefined) return [];
+      return [{ before: eviction.before, evict: prepareEviction(eviction, cache, { call }) }];
     });
   }
 }
 
-async function evictAll(evictions: readonly CacheEviction[], { request }: HttpExchange): Promise<void> {
-  const call = (): Call => callOf(request);
-  await Promise.all(evictions.map(([eviction, cache]) => evict(eviction, cache, { call })));
+async function evictAll(evictions: readonly RequestEviction[]): Promise<void> {
+  await Promise.all(evictions.map(({ evict }) => evict()));
 }

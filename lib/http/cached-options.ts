@@ -4,7 +4,7 @@ import { checkOptionNames } from '../core/option-names.js';
 import { checkKind, staleInMs } from '../core/options.js';
 import { markersOf } from '../core/tag-markers.js';
 import { toMilliseconds, type Ttl } from '../core/ttl.js';
-import { NEVER_REPLAYED } from './answer/replayed-head.js';
+import { mayBeReplayed } from './answer/replayed-head.js';
 import type { Call, Callback } from './call.js';
 import { checkHeaderNames } from './header-name.js';
 import { type CacheScope, checkBody, checkScope, type StoredBody } from './http-options.js';
@@ -188,7 +188,7 @@ function ttlMsOf(ttl: NonNullable<CachedOptions['ttl']>, place: string): TtlMs<u
 
 function checkReplayable(headers: readonly string[], place: string): readonly string[] {
   const names = checkHeaderNames(headers, 'headers', place);
-  const wrong = names.find((name) => NEVER_REPLAYED.includes(name));
+  const wrong = names.find((name) => !mayBeReplayed(name));
   if (wrong === undefined) return names;
   throw new CachekitConfigError(
     `${place}: the option headers names ${wrong}, which can not be stored with an answer. Leave it out.`,

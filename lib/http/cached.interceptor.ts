@@ -6,7 +6,7 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
-import { type Observable, of } from 'rxjs';
+import { from, type Observable, of } from 'rxjs';
 import { type Fetched, NOT_CACHED } from '../core/fetcher.js';
 import { sendsTextAlike } from './answer/app-text.js';
 import { type HttpAnswer, untouched } from './answer/http-answer.js';
@@ -14,7 +14,7 @@ import { sendAnswer } from './answer/send-answer.js';
 import { addVary, bypassStatus, setCacheStatus } from './cache-status.js';
 import type { CachingPlan } from './handler-plan.js';
 import { HandlerPlans } from './handler-plans.js';
-import { HandlerRun } from './handler-run.js';
+import { HandlerRun, ValueSequence } from './handler-run.js';
 import { HttpExchange } from './http-exchange.js';
 import { type Question, questionOf } from './question.js';
 import { warnOfHandler } from './warn-of-handler.js';
@@ -73,7 +73,8 @@ export class CachedInterceptor implements NestInterceptor {
     const onUnshareable = (): void => this.plans.rememberUnshareable(key);
     const run = new HandlerRun({ exchange, plan, next, sendsText, onUnshareable });
     const fetched = await fetchAnswer(question, plan, run);
-    return of(sendAnswer(fetched, { exchange, plan, sendsText }));
+    const sent = sendAnswer(fetched, { exchange, plan, sendsText });
+    return sent instanceof ValueSequence ? from(sent.values) : of(sent);
   }
 }
 

@@ -9,8 +9,8 @@ import { standInFor } from './handler-functions.js';
 import { insertInto, listOf } from './interceptor-order.js';
 import { NEST_METADATA } from './nest-metadata.js';
 
-/** The handlers whose `@Cached` is that of a class: one that extends it may have another. */
-const cachedByClass = new WeakSet<object>();
+/** The handlers whose `@Cached` is that of a class, with the class: one that extends it may have another, and its name. */
+const cachedByClass = new WeakMap<object, Type>();
 
 /**
  * Gives a `@Cached` of a class to those of its controllers that only inherit it, and to the handlers they have added.
@@ -27,11 +27,10 @@ export function cacheInheritingControllers(moduleRef: ModuleRef): void {
 export function cacheHandlers(type: Type, options: ResolvedCachedOptions): void {
   for (const [name, method] of methodsOf(type)) {
     if (!takesFromClass(method)) continue;
-    const place = `@Cached on ${type.name}, for ${name}`;
-    if (cachedOptionsOf(method)?.place === place) continue;
+    if (cachedByClass.get(method) === type) continue;
     const handler = ownHandler(type.prototype as object, name, method);
-    setCachedOptions(handler, { ...options, place });
-    cachedByClass.add(handler);
+    setCachedOptions(handler, { ...options, place: `@Cached on ${type.name}, for ${name}` });
+    cachedByClass.set(handler, type);
     // The innermost of all: what runs on every request without the cache does so with it.
     if (!listOf(handler).includes(CachedInterceptor))
       insertInto(handler, listOf(handler).length, CachedInterceptor);

@@ -73,6 +73,8 @@ export interface CachingPlan {
   readonly coveredByKey: ReadonlySet<string>;
   /** The headers of the handler that are stored with an answer, in lower case. */
   readonly replayed: ReadonlySet<string>;
+  /** Those of them that somebody outside the handler may have set before it runs, perhaps by requester. */
+  readonly setOutside: readonly string[];
   /** The interceptors outside the cache that may change an answer, for a warning. */
   readonly outside: readonly string[];
   /** Nothing that Nest knows of stands between the cache and the client: a text may be sent in place of a value. */
@@ -115,6 +117,8 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
   const scope = options.scope ?? http.scope;
   const vary = [...new Set([...options.vary, ...inputs.headers])];
   const versioning = app.config.getVersioning();
+  const replayed = replayedHeaders(options.headers);
+  const ownHeaders = staticHeadersOf(handler);
   const rendersTemplate = Reflect.hasMetadata(NEST_METADATA.render, handler);
   const redirectStatus = redirectStatusOf(handler);
   const isSentAsMade = !rendersTemplate && redirectStatus === undefined && surroundings.outside.length === 0;
@@ -147,7 +151,8 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
     ),
     vary,
     coveredByKey: headersCoveredByKey(handler, { vary, scope, http, versioning }),
-    replayed: replayedHeaders(options.headers),
+    replayed,
+    setOutside: [...replayed].filter((name) => !ownHeaders.has(name)),
     outside: surroundings.outside,
     sendsTexts: isSentAsMade && (options.body ?? http.body) === 'text',
     rendersTemplate,
@@ -300,6 +305,13 @@ function warnOfMovedInside(place: string, { movedInside }: Surroundings): void {
 
 function methodOf(handler: object): RequestMethod | undefined {
   return Reflect.getMetadata(NEST_METADATA.method, handler) as RequestMethod | undefined;
+}
+
+/** The names, in lower case, of what `@Header` says of a handler: Nest sets it on every answer, over what was there. */
+function staticHeadersOf(handler: object): ReadonlySet<string> {
+  const headers = Reflect.getMetadata(NEST_METADATA.headers, handler) as
+    readonly { readonly name: string }[] | undefined;
+  return new Set(headers?.map(({ name }) => name.toLowerCase()));
 }
 
 function redirectStatusOf(handler: object): number | undefined {

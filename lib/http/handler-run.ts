@@ -1,5 +1,5 @@
 import type { CallHandler } from '@nestjs/common';
-import { lastValueFrom } from 'rxjs';
+import { lastValueFrom, toArray } from 'rxjs';
 import { appTextOf } from './answer/app-text.js';
 import { etagOf } from './answer/etag.js';
 import { type AnswerBody, type HttpAnswer, untouched } from './answer/http-answer.js';
@@ -21,6 +21,11 @@ export interface RunRequest {
   readonly sendsText: boolean;
   /** Called when the handler ran and its answer can't be shared; the next one to the same request probably neither. */
   readonly onUnshareable: () => void;
+}
+
+/** What a handler's Observable emitted, where that is not one value, and something outside may want them all. */
+export class ValueSequence {
+  constructor(readonly values: readonly unknown[]) {}
 }
 
 /** What decides how a body is written. */
@@ -45,9 +50,9 @@ export class HandlerRun {
 
   /** Runs the handler, and the interceptors inside the cache. Rejects with what they throw. */
   readonly load = async (signal: AbortSignal): Promise<HttpAnswer | undefined> => {
-    const { exchange, next } = this.request;
+    const { exchange } = this.request;
     const before = exchange.responseHead;
-    const value: unknown = await lastValueFrom(next.handle());
+    const value = await answerOf(this.request);
     // Given up by the cache: the request has been answered with an error, and nobody wants this any more.
     if (signal.aborted) return untouched(value);
     this.answer = { value };
@@ -61,7 +66,7 @@ export class HandlerRun {
 
   /** By now the response is another's business, being sent or gone. It is neither read nor written. */
   private async runAgain(surface: Surface, signal: AbortSignal): Promise<HttpAnswer | undefined> {
-    const value: unknown = await lastValueFrom(this.request.next.handle());
+    const value = await answerOf(this.request);
     if (signal.aborted) return this.release(value);
     const answer = this.safely(value, () => this.judge(value, NOTHING_SAID, surface));
     return answer?.made?.admission === 'own' ? this.release(value) : answer;
@@ -90,7 +95,7 @@ export class HandlerRun {
   }
 
   private judge(value: unknown, { head, missing }: SaidByHandler, surface: Surface): HttpAnswer | undefined {
-    const unrepeatable = missing ?? whyNotAnsweredTwice(value);
+    const unrepeatable = missing ?? whyNotOne(value) ?? whyNotAnsweredTwice(value);
     if (unrepeatable !== undefined) return this.keepBack(value, unrepeatable);
     const body = this.bodyOf(value, surface);
     if (typeof body === 'string') return this.keepBack(value, body);
@@ -170,13 +175,25 @@ export class HandlerRun {
 
   /** Nobody will send what a run in the background brought and the cache does not keep. */
   private release(value: unknown): HttpAnswer {
-    releaseStreams(value);
+    for (const one of value instanceof ValueSequence ? value.values : [value]) releaseStreams(one);
     return untouched(undefined);
   }
 
   private warn(message: string, error?: unknown): void {
     warnOfHandler(this.request.plan.options.place, message, error);
   }
+}
+
+/** The one value of a handler, or a `ValueSequence`. With nothing outside, it is the last one: Nest sends that. */
+async function answerOf({ next, plan }: RunRequest): Promise<unknown> {
+  if (plan.outside.length === 0) return lastValueFrom<unknown>(next.handle());
+  const values: readonly unknown[] = await lastValueFrom(next.handle().pipe(toArray()));
+  return values.length === 1 ? values[0] : new ValueSequence(values);
+}
+
+function whyNotOne(value: unknown): string | undefined {
+  if (!(value instanceof ValueSequence)) return undefined;
+  return `its Observable emits ${value.values.length} values, and the cache holds one`;
 }
 
 function surfaceOf(exchange: HttpExchange): Surface {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { VersioningType } from '@nestjs/common';
 import { type EntryKey, httpKey } from '../core/entry-key.js';
 import type { OwnKey } from './cached-options.js';
@@ -40,6 +41,7 @@ export function requestKey(
     member('key', ownKey),
     member('params', params),
     member('query', query),
+    member('response', surroundingHeaders(exchange, plan)),
     member('vary', varyOf(exchange, plan)),
     member('version', versionOf(exchange, plan)),
   ];
@@ -113,6 +115,20 @@ function versionOf(exchange: HttpExchange, { versioning }: CachingPlan): unknown
   const header = versionHeaderOf(versioning);
   // The whole `Accept`, for media type versioning: which of its versions counts is Nest's secret.
   return header === undefined ? undefined : (exchange.header(header) ?? null);
+}
+
+/**
+ * A digest of the headers that the response already has and that are stored with an answer. A handler may add to what
+ * middleware said to one requester, or say the same once more, which no comparison tells.
+ */
+function surroundingHeaders(exchange: HttpExchange, { setOutside }: CachingPlan): string | undefined {
+  const headers: [name: string, values: string | string[]][] = [];
+  for (const name of setOutside) {
+    const value = exchange.responseHeader(name);
+    if (value !== undefined) headers.push([name, Array.isArray(value) ? value.map(String) : String(value)]);
+  }
+  if (headers.length === 0) return undefined;
+  return createHash('sha256').update(JSON.stringify(headers)).digest('base64url');
 }
 
 function varyOf(exchange: HttpExchange, plan: CachingPlan): Readonly<Record<string, unknown>> | undefined {

@@ -8,7 +8,7 @@ import { type Member, wrapMethod } from './wrap-method.js';
 export function cacheMethod(member: Member, options: ResolvedCachedOptions): void {
   if (isRoute(member.descriptor.value)) return;
   const owner = member.prototype.constructor.name;
-  const cached = new MethodCache({ owner, name: member.name, options });
+  const cached = new MethodCache({ owner, prototype: member.prototype, name: member.name, options });
   addCachedMethod(member.prototype, cached);
   wrapMethod(member, cached.call);
 }

@@ -11,6 +11,7 @@ import { syncAnswer } from '../http/sync-answer.js';
 import { warnOfHandler } from '../http/warn-of-handler.js';
 import { argumentText } from './argument-text.js';
 import { type CachedMethod, makeMethodPlan, type MethodPlan } from './method-plan.js';
+import { holdContext } from './context-like.js';
 import { areOfSomebody } from './request-credentials.js';
 import type { MethodCall } from './wrap-method.js';
 
@@ -77,6 +78,10 @@ export class MethodCache {
       isOther = !this.isStill(entry, plan, args);
       const value = await run();
       answered = { value };
+      if (!isOther && !this.isStill(entry, plan, args)) {
+        isOther = true;
+        this.warn('an answer was not stored, since an argument was changed while the method ran');
+      }
       return value;
     };
     try {
@@ -110,14 +115,16 @@ export class MethodCache {
     }
   }
 
-  private isWanted(args: readonly unknown[], { isPublic, http }: MethodPlan): boolean {
+  /** Whether a call with these arguments goes through the cache. Says once why not, where the author may not know. */
+  isWanted(args: readonly unknown[], { isPublic, http }: MethodPlan): boolean {
     const { when, key } = this.method.options;
     try {
       // Without a key of its own, a call with such an argument has no key at all.
-      if (key !== undefined && !isPublic && areOfSomebody(args, http)) {
+      if (key !== undefined && !isPublic && (areOfSomebody(args, http) || holdContext(args))) {
         this.warn(
-          'a call was not cached, since a request among its arguments says who makes it. If the option key says so ' +
-            "too, or the answer does not depend on it, say scope: 'public'",
+          'a call was not cached, since one of its arguments says who makes it, or may do so: a request, a context, ' +
+            'an object with methods. If the option key says it too, or the answer does not depend on it, say ' +
+            "scope: 'public'",
         );
         return false;
       }
@@ -129,6 +136,16 @@ export class MethodCache {
       this.warn('a call was not cached, since when, or a property of an argument, threw', error);
     }
     return false;
+  }
+
+  /**
+   * Whether what another method answered to a call may be stored as the answer to these arguments: nobody may find
+   * there what this method would have kept out.
+   */
+  isPutWanted(args: readonly unknown[], putArgs: readonly unknown[], plan: MethodPlan): boolean {
+    if (!this.isWanted(args, plan) || !this.isWanted(putArgs, plan)) return false;
+    // Without a key of its own too: the arguments that the option args names say nothing of the others.
+    return plan.isPublic || !areOfSomebody(putArgs, plan.http);
   }
 
   private entryOrWarning(plan: MethodPlan, args: readonly unknown[]): CallEntry | undefined {

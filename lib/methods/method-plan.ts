@@ -11,6 +11,8 @@ import { cachedMethodsOf } from './cached-methods.js';
 export interface CachedMethod {
   /** The class that declares it. */
   readonly owner: string;
+  /** Of that class. */
+  readonly prototype: object;
   readonly name: string;
   readonly options: ResolvedCachedOptions;
 }
@@ -58,10 +60,22 @@ export function makeMethodPlan(
     );
     return undefined;
   }
-  const label = type.name === owner ? [owner, name] : [type.name, owner, name];
+  const depth = depthOf(method.prototype, type);
+  const label = depth === 0 ? [owner, name] : [type.name, String(depth), owner, name];
   const http = findHttpOptions(moduleRef, options.cache);
   const isPublic = (options.scope ?? http.scope) === 'public';
   return { engine: cache.engine, http, isPublic, label, isSingleton: special === undefined };
+}
+
+/** How far up a class inherits a prototype from. A name is not enough: a class may have that of the one it extends. */
+function depthOf(prototype: object, type: Type): number {
+  let depth = 0;
+  let here: unknown = type.prototype;
+  while (typeof here === 'object' && here !== null && here !== prototype) {
+    here = Object.getPrototypeOf(here);
+    depth++;
+  }
+  return depth;
 }
 
 /** Why the name of a class says too little for a key; `undefined` if it does. */

@@ -28,8 +28,11 @@ async function runPutting(call: MethodCall, put: ResolvedPut, target: Target): P
   const value = await call.run();
   let entry: CallEntry | undefined;
   try {
-    entry = target.cached.entryOf(target.plan, argsOf(put.args, callWith(call.args), value));
-    await store(entry, value, put, target);
+    const { cached, plan } = target;
+    const args = argsOf(put.args, callWith(call.args), value);
+    entry = cached.entryOf(plan, args);
+    if (cached.isPutWanted(args, call.args, plan)) await store(entry, value, put, target);
+    else await plan.engine.delete([entry.key]);
   } catch (error) {
     await giveUp(entry, error, put, target);
   }

@@ -3,6 +3,7 @@ import {
   Controller,
   type ExecutionContext,
   Get,
+  type INestApplication,
   Param,
   Put,
   Query,
@@ -11,7 +12,7 @@ import {
   UseInterceptors,
 } from '@nestjs/common';
 import { type CacheEvent, Cached, CacheEvict, CacheService } from 'nestjs-cachekit';
-import { catchError, map, tap, throwError, timeout } from 'rxjs';
+import { catchError, from, map, type Observable, tap, throwError, timeout, toArray } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Gate } from './gate.js';
 import { PLATFORMS, serve } from './serve.js';
@@ -322,6 +323,58 @@ describe.each(PLATFORMS)('On %s', (platform) => {
     await server.get('/reset/SECRET1?mail=SECRET2');
     expect(JSON.stringify(events)).toContain('ResetController');
     expect(JSON.stringify(events)).not.toContain('SECRET');
+  });
+});
+
+describe.each(PLATFORMS)('A handler on %s whose Observable', (platform) => {
+  it.each([
+    ['emits nothing', []],
+    ['emits several values', [1, 2, 3]],
+  ])('%s reaches an interceptor outside the cache as it is, each time', async (_what, values) => {
+    @Controller()
+    class ValuesController {
+      @Get('values')
+      @Cached()
+      find(): Observable<number> {
+        return from(values);
+      }
+    }
+    const server = await serve(platform, {
+      controllers: [ValuesController],
+      configure: (app) =>
+        app.useGlobalInterceptors({ intercept: (_context, next) => next.handle().pipe(toArray()) }),
+    });
+    const answers = [await server.get('/values'), await server.get('/values')];
+    expect(answers.map(({ body }) => body)).toEqual(Array(2).fill(JSON.stringify(values)));
+    expect(answers[1]?.cache).toBe('cachekit; fwd=bypass; detail=response');
+  });
+});
+
+describe('On Express whose response is patched for all apps', () => {
+  it('the patched json leaves a password out of every answer', async () => {
+    @Controller()
+    class UserController {
+      @Get('user')
+      @Cached()
+      find(): object {
+        return { name: 'Tom', password: 'secret' };
+      }
+    }
+    const configure = (app: INestApplication): void => {
+      const { response } = app.getHttpAdapter().getInstance() as { response: object };
+      // What `express.response` is: all apps have it for a prototype.
+      const shared = Object.getPrototypeOf(response) as { json: (body: object) => unknown };
+      const { json } = shared;
+      shared.json = function stripped(this: typeof shared, body: object) {
+        return json.call(this, { ...body, password: undefined });
+      };
+      onTestFinished(() => {
+        shared.json = json;
+      });
+    };
+    const server = await serve('Express', { controllers: [UserController], configure });
+    const bodies = [(await server.get('/user')).body, (await server.get('/user')).body];
+    expect(bodies).toEqual(Array(2).fill('{"name":"Tom"}'));
   });
 });
 

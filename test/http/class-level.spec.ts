@@ -8,6 +8,7 @@ import {
   type NestInterceptor,
   Param,
   Post,
+  Req,
   Sse,
   type Type,
   UseInterceptors,
@@ -168,6 +169,38 @@ describe.each(PLATFORMS)('@Cached on a controller on %s', (platform) => {
     await server.get('/things/plain', { authorization: 'Bearer one' });
     expect((await server.get('/things/plain', { authorization: 'Bearer other' })).cache).toBe(STORED);
     expect((await server.get('/things/plain', { cookie: 'session=1' })).cache).toContain('bypass');
+  });
+
+  it('of one class is not that of another one of the same name that extends it', async () => {
+    const V1 = (() => {
+      @Cached({ ttl: '1m', scope: 'public' })
+      @Controller('v1')
+      class CatsController {
+        @Get('me')
+        me(@Req() request: { headers: Record<string, string> }): string {
+          return String(request.headers['cookie']);
+        }
+      }
+      return CatsController;
+    })();
+    const extended = (path: string, cached: ClassDecorator): typeof V1 => {
+      @Controller(path)
+      class CatsController extends V1 {}
+      cached(CatsController);
+      return CatsController;
+    };
+    const never = extended('v2', Cached(0));
+    const careful = extended('v3', Cached({ ttl: '1m', scope: 'auto', vary: ['accept'] }));
+    const server = await serve(platform, { controllers: [V1, never, careful] });
+    for (const cookie of ['sid=alice', 'sid=bob']) {
+      expect(await server.get('/v2/me', { cookie })).toMatchObject({ body: cookie, cache: undefined });
+      expect(await server.get('/v3/me', { cookie })).toMatchObject({
+        body: cookie,
+        cache: 'cachekit; fwd=bypass; detail=credentials',
+      });
+    }
+    await server.get('/v1/me');
+    expect((await server.get('/v1/me')).cache).toContain('hit');
   });
 
   it('is one for every app that has the controller', async () => {

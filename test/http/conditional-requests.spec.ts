@@ -78,6 +78,8 @@ describe.each(PLATFORMS)('A conditional request on %s', (platform) => {
     const etag = await etagOf(server);
     const answer = await server.send('/cached', { 'if-none-match': etag }, { method: 'HEAD' });
     expect([answer.status, answer.body, answer.headers.etag]).toEqual([304, '', etag]);
+    // It may be left out, but must not be another one than that of the answer.
+    expect(answer.headers['content-type'] ?? 'application/json').toMatch(/^application\/json/);
   });
 
   it('goes by the time of change where it names no version', async () => {

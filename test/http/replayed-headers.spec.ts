@@ -3,12 +3,13 @@ import { InMemoryBackend, CachekitModule } from 'nestjs-cachekit';
 import { tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { PLATFORMS } from './serve.js';
-import { serveTwins, type Twin } from './twins.js';
+import { serveTwins, type Surroundings, type Twin } from './twins.js';
 
 const HIT = /^cachekit; hit; ttl=/;
 
 interface AnyResponse {
   status(code: number): void;
+  getHeader(name: string): unknown;
   header(name: string, value: unknown): void;
 }
 
@@ -22,6 +23,23 @@ function speaking(speak: (response: AnyResponse, run: number) => void, cached: T
       speak(response, ++runs);
       return { run: runs };
     },
+  };
+}
+
+/** An app with middleware that says something else to each requester. */
+function sayingToEach(name: string, valueFor: (who: string) => string): Surroundings {
+  return {
+    configure: (app) =>
+      app.use(
+        (
+          request: { headers: Record<string, string> },
+          response: { setHeader(name: string, value: string): void },
+          next: () => void,
+        ) => {
+          response.setHeader(name, valueFor(String(request.headers['x-who'])));
+          next();
+        },
+      ),
   };
 }
 
@@ -153,6 +171,56 @@ describe.each(PLATFORMS)('On %s, what a handler says about its response', (platf
     const hit = await server.get('/cached', { 'x-request-id': 'two' });
     expect(hit.headers).toMatchObject({ 'x-request-id': 'two', link: '</a>' });
     expect(hit.cache).toMatch(HIT);
+  });
+
+  it('never brings to one requester what middleware said to another, and the handler added to', async () => {
+    const server = await serveTwins(
+      platform,
+      speaking((response) => {
+        response.header('Link', [response.getHeader('Link'), '</next>; rel=next']);
+      }),
+      sayingToEach('Link', (who) => `</${who}>; rel=me`),
+    );
+    for (const [who, run] of Object.entries({ alice: 1, bob: 2 })) {
+      const [miss, hit] = [
+        await server.get('/cached', { 'x-who': who }),
+        await server.get('/cached', { 'x-who': who }),
+      ];
+      expect([miss.headers['link'], hit.headers['link']]).toEqual(
+        Array(2).fill(`</${who}>; rel=me, </next>; rel=next`),
+      );
+      expect([hit.body, hit.cache]).toEqual([`{"run":${run}}`, expect.stringMatching(HIT)]);
+    }
+  });
+
+  it('counts too where it is what middleware said to one requester already', async () => {
+    const json = 'application/json; charset=utf-8';
+    const server = await serveTwins(
+      platform,
+      {
+        parameter: Res({ passthrough: true }),
+        answer: (response: AnyResponse) => {
+          response.header('Content-Type', json);
+          return '"<script>alert(1)</script>"';
+        },
+      },
+      sayingToEach('Content-Type', (who) => (who === 'alice' ? json : 'text/html; charset=utf-8')),
+    );
+    for (const who of ['alice', 'bob', 'alice', 'bob']) {
+      expect((await server.get('/cached', { 'x-who': who })).headers['content-type']).toBe(json);
+    }
+  });
+
+  it('is stored once where middleware says the same to everybody, and that does not stand in the store', async () => {
+    const server = await serveTwins(
+      platform,
+      speaking((response) => response.header('Content-Language', 'de')),
+      sayingToEach('Link', () => '</style.css>; rel=preload'),
+    );
+    await server.get('/cached', { 'x-who': 'alice' });
+    const hit = await server.get('/cached', { 'x-who': 'bob' });
+    expect(hit.cache).toMatch(HIT);
+    expect(hit.headers).toMatchObject({ link: '</style.css>; rel=preload', 'content-language': 'de' });
   });
 
   it('beside a static header is only what differs from that', async () => {

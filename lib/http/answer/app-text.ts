@@ -2,7 +2,6 @@ import type { HttpExchange } from '../http-exchange.js';
 
 /** What of an Express app decides how it writes JSON. */
 interface ExpressApp {
-  readonly response?: object;
   get(setting: 'json replacer'): Parameters<typeof JSON.stringify>[1];
   get(setting: 'json spaces'): string | number | undefined;
   get(setting: 'json escape'): boolean | undefined;
@@ -31,9 +30,7 @@ interface FastifyRoute {
 export function sendsTextAlike(exchange: HttpExchange): boolean {
   const response = exchange.platformResponse as object;
   if (exchange.platform === 'express') {
-    const { response: prototype = {} } = exchange.adapter.getInstance() as ExpressApp;
-    // A middleware, or the app, that puts its own in place of these.
-    return ![response, prototype].some((own) => Object.hasOwn(own, 'json') || Object.hasOwn(own, 'send'));
+    return hasOfExpress(response, 'json', 'json replacer') && hasOfExpress(response, 'send', 'etag fn');
   }
   return exchange.platform === 'fastify' && !changesObjects(exchange) && !hasOwnSerializer(response);
 }
@@ -69,14 +66,35 @@ function sendBytes(this: ExpressResponse, body: unknown): unknown {
 export function appTextOf(value: unknown, exchange: HttpExchange, status: number): unknown {
   const response = exchange.platformResponse as object;
   if (exchange.platform === 'express') {
-    // A middleware that puts its own `json` on the response wants to see the very value.
-    if (Object.hasOwn(response, 'json')) return undefined;
+    if (!hasOfExpress(response, 'json', 'json replacer')) return undefined;
     return expressJson(value, exchange.adapter.getInstance() as ExpressApp);
   }
   if (exchange.platform !== 'fastify' || changesObjects(exchange)) return undefined;
   // Its own status may be another one by now: that of the answer that is being sent while this one is made.
   const reply = Object.create(response, { raw: { value: { statusCode: status } } }) as FastifyReply;
   return reply.serialize(value);
+}
+
+/** What was found out about functions, since their texts are long. */
+const ofExpress = new WeakMap<object, boolean>();
+
+/**
+ * Whether a response has the method that Express gives it, and not one that a middleware, the app, or a patch of
+ * `express.response` for all apps put in its place: such a one wants to see the very value. Nothing tells who wrote a
+ * function but its text: that of Express names the setting that it reads, one that wraps it does not.
+ */
+function hasOfExpress(
+  response: object,
+  name: 'json' | 'send',
+  setting: 'json replacer' | 'etag fn',
+): boolean {
+  const method: unknown = Reflect.get(response, name);
+  if (typeof method !== 'function') return false;
+  const known = ofExpress.get(method);
+  if (known !== undefined) return known;
+  const reads = Function.prototype.toString.call(method).includes(setting);
+  ofExpress.set(method, reads);
+  return reads;
 }
 
 function expressJson(value: unknown, app: ExpressApp): string | undefined {

@@ -21,19 +21,31 @@ const REPLAYED: readonly string[] = [
 ];
 
 /** What belongs to one connection, one requester or one moment, or is made anew for every answer. */
-export const NEVER_REPLAYED: readonly string[] = [
+const NEVER_REPLAYED: readonly string[] = [
   'age',
   'cache-status',
   'connection',
+  'content-encoding',
   'content-length',
   'date',
   'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'authentication-info',
+  'proxy-connection',
   'set-cookie',
+  'te',
   'trailer',
   'transfer-encoding',
   'upgrade',
   'vary',
+  'www-authenticate',
 ];
+
+/** Whether a header may be stored with an answer. CORS speaks to one origin. @param name in lower case */
+export function mayBeReplayed(name: string): boolean {
+  return !NEVER_REPLAYED.includes(name) && !name.startsWith('access-control-');
+}
 
 /** What a handler said about its response, and what of it would be missing on a hit. */
 export interface SaidByHandler {
@@ -76,6 +88,6 @@ function addsOnlyKnown(before: ResponseHead, after: ResponseHead, plan: CachingP
 function wouldMiss(name: string): string {
   const what = `the header ${name}, which the handler or something inside the cache sets or removes, would be missing on a hit`;
   if (name === 'vary') return `${what}. Name what the answer varies by in the option vary`;
-  if (NEVER_REPLAYED.includes(name)) return what;
+  if (!mayBeReplayed(name)) return what;
   return `${what}. If it belongs to the answer and not to the request, name it: @Cached({ headers: ['${name}'] })`;
 }

@@ -47,10 +47,15 @@ function sendText({ etag, body }: HttpAnswer, exchange: HttpExchange): unknown {
   if (exchange.platform === 'fastify' && isKnownToClient(exchange)) {
     exchange.setStatus(NOT_MODIFIED);
     // Fastify counts the length of a body that it is given for HEAD, and sends none.
-    if (exchange.request.method === 'HEAD') return bodyOf(body, exchange);
+    if (exchange.request.method === 'HEAD') return bodyWithType(body, exchange);
     exchange.removeResponseHeader('content-type');
     return undefined;
   }
+  return bodyWithType(body, exchange);
+}
+
+/** The platforms would take the JSON for plain text. */
+function bodyWithType(body: AnswerBody, exchange: HttpExchange): unknown {
   if (body.kind !== 'json') return bodyOf(body, exchange);
   if (exchange.responseHeader('content-type') !== undefined) return textOf(body.bytes);
   exchange.setResponseHeader('Content-Type', JSON_TYPE);
