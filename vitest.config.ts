@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/longest-first.sequencer.js';
 import { TestedAgainstReporter } from './test/tested-against.reporter.js';
 
 export default defineConfig({
@@ -16,6 +17,7 @@ export default defineConfig({
     isolate: false,
     // Most of the time they wait for servers, so on two cores twice as many take half the time.
     maxWorkers: 2 * availableParallelism(),
+    sequence: { sequencer: LongestFirst },
     // Servers start within tests and hooks, on machines that are busy; a test that hangs is still found.
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -170,12 +170,14 @@ describeOn('redis', 'RedisBackend', () => {
     ];
     await other.mset(Object.fromEntries(foreign.map((name) => [name, 'kept'])));
     await child.set('key', Buffer.from('kept'), MINUTE_MS);
-    const keys = Array.from({ length: 5_000 }, (_, index) => `[${index}]*?\\`);
+    const keys = Array.from({ length: 10_000 }, (_, index) => `[${index}]*?\\`);
     await Promise.all(keys.map((key) => backend.set(key, Buffer.from('x'), MINUTE_MS)));
     await backend.set('', Buffer.from('x'), MINUTE_MS);
+    const before = performance.now();
     await backend.clear();
+    console.info(`RedisBackend clears 10,001 entries in ${Math.round(performance.now() - before)} ms`);
 
-    expect(await backend.getMany(['', ...keys])).toEqual(Array(5_001).fill(undefined));
+    expect(await backend.getMany(['', ...keys])).toEqual(Array(10_001).fill(undefined));
     expect(await other.mget(foreign)).toEqual(Array(foreign.length).fill('kept'));
     expect((await bytesOf(child, 'key')).toString()).toBe('kept');
     await other.unlink(foreign);
