@@ -8,7 +8,8 @@ export async function hold(driver: PgDriver): Promise<Held> {
   const onError = (): void => undefined;
   client.on('error', onError);
   const release = (problem?: Error): void => {
-    client.off('error', onError);
+    // One that is thrown away may still say why it ends, and the pool does not listen to it any more.
+    if (problem === undefined) client.off('error', onError);
     giveBack(problem);
   };
   return { client, release };
