@@ -82,19 +82,22 @@ export class EntryReader {
     const stored = this.store.get(key);
     if (types.isPromise(stored)) {
       return stored.then(
-        (found) => this.judgeOne(key, found, staleMs),
+        (found) => this.judgeOne(this.decode(key, found), found, staleMs),
         () => FAILED,
       );
     }
-    const entry = this.decode(key, stored);
+    return this.judgeOne(this.decode(key, stored), stored, staleMs);
+  }
+
+  private judgeOne(
+    entry: Entry | undefined,
+    stored: Stored | undefined,
+    staleMs: number,
+  ): Awaitable<Reading> {
     if (entry === undefined || entry.tags.length === 0) {
       return settle(entry, stored, NO_MARKERS, NO_VERSIONS, staleMs);
     }
-    return this.judgeOne(key, stored, staleMs);
-  }
-
-  private judgeOne(key: EntryKey, stored: Stored | undefined, staleMs: number): Awaitable<Reading> {
-    const reading = this.judge(key, stored, NO_KEYS, NO_MARKERS, staleMs);
+    const reading = this.judge(entry, stored, NO_KEYS, NO_MARKERS, staleMs);
     return types.isPromise(reading) ? reading.catch(() => FAILED) : reading;
   }
 
@@ -129,10 +132,14 @@ export class EntryReader {
   ): Awaitable<Fresh | Stale | Absent> {
     if (markers.length === 0) {
       const stored = this.store.get(key);
-      return andThen(stored, (found) => this.judge(key, found, markers, NO_MARKERS, staleMs));
+      return andThen(stored, (found) =>
+        this.judge(this.decode(key, found), found, markers, NO_MARKERS, staleMs),
+      );
     }
     const many = this.store.getMany([key, ...markers]);
-    return andThen(many, ([found, ...rest]) => this.judge(key, found, markers, rest, staleMs));
+    return andThen(many, ([found, ...rest]) =>
+      this.judge(this.decode(key, found), found, markers, rest, staleMs),
+    );
   }
 
   /** Reads many entries that carry the same known markers, fresh ones only, in at most two calls to the backend. */
@@ -154,13 +161,12 @@ export class EntryReader {
   }
 
   private judge(
-    key: EntryKey,
+    entry: Entry | undefined,
     stored: Stored | undefined,
     markers: readonly EntryKey[],
     known: readonly (Stored | undefined)[],
     staleMs: number,
   ): Awaitable<Fresh | Stale | Absent> {
-    const entry = this.decode(key, stored);
     if (entry === undefined || entry.tags.length === 0) {
       return settle(entry, stored, known, NO_VERSIONS, staleMs);
     }

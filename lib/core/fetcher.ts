@@ -123,8 +123,10 @@ export class Fetcher {
     const lateMs = Date.now() - reading.entry.freshUntilMs;
     if (lateMs < options.staleWhileRevalidateMs) {
       const stale = this.hit<T>(key, reading, options.serializer, 'revalidating');
-      if (stale !== undefined) this.refresh(request, reading, askedAt);
-      if (stale !== undefined) return stale;
+      if (stale !== undefined) {
+        this.refresh(request, reading, askedAt);
+        return stale;
+      }
     } else if (this.backOff.holdsBack(key)) {
       const stale = this.hit<T>(key, reading, options.serializer, 'error');
       if (stale !== undefined) return stale;
@@ -172,8 +174,7 @@ export class Fetcher {
     const reading = await this.reader.read(key, markers, options.staleIfErrorMs);
     if (reading.state !== 'fresh' && reading.state !== 'stale') return undefined;
     const state = reading.state === 'stale' ? 'error' : undefined;
-    const stale = this.hit<T>(key, reading, options.serializer, state);
-    return stale;
+    return this.hit<T>(key, reading, options.serializer, state);
   }
 
   private async joinOrLoad<T>(
