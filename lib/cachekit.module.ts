@@ -29,11 +29,11 @@ import { CACHE_OPTIONS } from './core/options.js';
 import { checkApart, RegisteredCache } from './core/registered-cache.js';
 import { getBackendToken, getCacheToken } from './core/tokens.js';
 import { CachekitHealthIndicator } from './health/cachekit.health-indicator.js';
-import { cacheInheritingControllers } from './http/class-level.js';
-import { checkHandlers } from './http/handler-checks.js';
-import { getHttpOptionsToken, resolveHttpOptions } from './http/http-options.js';
-import { placeEvictions } from './http/evict-placement.js';
-import { placeCache } from './http/placement.js';
+import { cacheInheritingControllers } from './http/handlers/class-level.js';
+import { checkHandlers } from './http/handlers/handler-checks.js';
+import { getHttpOptionsToken, resolveHttpOptions } from './http/options/http-options.js';
+import { placeEvictions } from './http/placement/evict-placement.js';
+import { placeCache } from './http/placement/placement.js';
 import { checkMethods } from './methods/method-checks.js';
 
 /** Gives an app its caches: import `CachekitModule.forRoot(...)` once for each. Global. */

@@ -5,7 +5,7 @@ import { CachekitConfigError } from './core/errors.js';
 import { checkName } from './core/names.js';
 import { checkOptionNames } from './core/option-names.js';
 import { CACHE_OPTIONS, type CacheOptions, checkKind, resolveCacheOptions } from './core/options.js';
-import { HTTP_OPTIONS, type HttpCacheOptions, resolveHttpOptions } from './http/http-options.js';
+import { HTTP_OPTIONS, type HttpCacheOptions, resolveHttpOptions } from './http/options/http-options.js';
 
 /** What can be set for a cache and its use over HTTP. */
 export interface CachekitOptions extends CacheOptions, HttpCacheOptions {

@@ -50,9 +50,9 @@ export {
 export { CacheEvict } from './decorators/cache-evict.decorator.js';
 export { CachePut } from './decorators/cache-put.decorator.js';
 export { Cached } from './decorators/cached.decorator.js';
-export type { CacheEvictOptions } from './http/cache-evict-options.js';
-export type { CachedOptions, OwnKey, TagsOf } from './http/cached-options.js';
-export type { Call, Callback, QueryValue } from './http/call.js';
-export type { CacheScope, HttpCacheOptions, StoredBody } from './http/http-options.js';
+export type { CacheEvictOptions } from './http/options/cache-evict-options.js';
+export type { CachedOptions, OwnKey, TagsOf } from './http/options/cached-options.js';
+export type { Call, Callback, QueryValue } from './http/options/call.js';
+export type { CacheScope, HttpCacheOptions, StoredBody } from './http/options/http-options.js';
 export type { HttpRequest } from './http/http-exchange.js';
 export type { CachePutOptions } from './methods/cache-put-options.js';

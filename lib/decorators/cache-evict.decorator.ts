@@ -1,9 +1,9 @@
 import { UseInterceptors } from '@nestjs/common';
 import { CachekitConfigError } from '../core/errors.js';
 import { CacheEvictInterceptor } from '../http/cache-evict.interceptor.js';
-import { type CacheEvictOptions, resolveEviction } from '../http/cache-evict-options.js';
-import { checkParentheses, decoratedMethod, functionOf } from '../http/decorated-method.js';
-import { addEviction, cachedOptionsOf, evictionsOf } from '../http/decorator-metadata.js';
+import { type CacheEvictOptions, resolveEviction } from '../http/options/cache-evict-options.js';
+import { checkParentheses, decoratedMethod, functionOf } from '../http/handlers/decorated-method.js';
+import { addEviction, cachedOptionsOf, evictionsOf } from '../http/handlers/decorator-metadata.js';
 import { evictAfterMethod } from '../methods/evict-method.js';
 import { CACHED_AND_CHANGING } from './cached.decorator.js';
 

@@ -1,6 +1,6 @@
 import { CachekitConfigError } from '../core/errors.js';
-import { checkParentheses, decoratedMethod, functionOf } from '../http/decorated-method.js';
-import { cachedOptionsOf } from '../http/decorator-metadata.js';
+import { checkParentheses, decoratedMethod, functionOf } from '../http/handlers/decorated-method.js';
+import { cachedOptionsOf } from '../http/handlers/decorator-metadata.js';
 import { type CachePutOptions, resolvePut } from '../methods/cache-put-options.js';
 import { putAfterMethod } from '../methods/put-method.js';
 import { putOf, setPut } from '../methods/put-metadata.js';

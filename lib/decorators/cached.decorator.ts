@@ -6,16 +6,16 @@ import {
   type CachedOptions,
   type ResolvedCachedOptions,
   resolveCachedOptions,
-} from '../http/cached-options.js';
-import { cacheHandlers } from '../http/class-level.js';
-import { checkParentheses, decoratedMethod, functionOf } from '../http/decorated-method.js';
+} from '../http/options/cached-options.js';
+import { cacheHandlers } from '../http/handlers/class-level.js';
+import { checkParentheses, decoratedMethod, functionOf } from '../http/handlers/decorated-method.js';
 import {
   cachedOptionsOf,
   evictionsOf,
   hasOwnClassOptions,
   setCachedOptions,
   setClassOptions,
-} from '../http/decorator-metadata.js';
+} from '../http/handlers/decorator-metadata.js';
 import { cacheMethod } from '../methods/cache-method.js';
 import { putOf } from '../methods/put-metadata.js';
 

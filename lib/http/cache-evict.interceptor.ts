@@ -8,11 +8,11 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { lastValueFrom, type Observable, of } from 'rxjs';
-import { findCache } from './app-caches.js';
-import { type Call, callOf } from './call.js';
-import { evictionsOf } from './decorator-metadata.js';
+import { findCache } from './handlers/app-caches.js';
+import { type Call, callOf } from './options/call.js';
+import { evictionsOf } from './handlers/decorator-metadata.js';
 import { prepareEviction } from './eviction.js';
-import { NEST_METADATA } from './nest-metadata.js';
+import { NEST_METADATA } from './handlers/nest-metadata.js';
 import { HttpExchange } from './http-exchange.js';
 
 const FIRST_ERROR_STATUS = 400;

@@ -1,6 +1,6 @@
 import type { Fetched } from '../core/fetcher.js';
 import type { HttpExchange } from './http-exchange.js';
-import { listOf } from './storable-response.js';
+import { listOf } from './answer/storable-response.js';
 
 /**
  * Why a request went past the cache:

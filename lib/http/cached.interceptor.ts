@@ -12,12 +12,12 @@ import { sendsTextAlike } from './answer/app-text.js';
 import { type HttpAnswer, untouched } from './answer/http-answer.js';
 import { sendAnswer } from './answer/send-answer.js';
 import { addVary, bypassStatus, setCacheStatus } from './cache-status.js';
-import type { CachingPlan } from './handler-plan.js';
-import { HandlerPlans } from './handler-plans.js';
-import { HandlerRun, ValueSequence } from './handler-run.js';
+import type { CachingPlan } from './handlers/handler-plan.js';
+import { HandlerPlans } from './handlers/handler-plans.js';
+import { HandlerRun, ValueSequence } from './answer/handler-run.js';
 import { HttpExchange } from './http-exchange.js';
-import { type Question, questionOf } from './question.js';
-import { warnOfHandler } from './warn-of-handler.js';
+import { type Question, questionOf } from './key/question.js';
+import { warnOfHandler } from './handlers/warn-of-handler.js';
 
 /**
  * The requests that an outer interceptor of this kind has taken on. All interceptors of one request get the same

@@ -2,9 +2,9 @@ import { BackendUnavailableError, CachekitError, messageOf } from '../core/error
 import type { CacheEngine } from '../core/cache-engine.js';
 import type { CacheService } from '../core/cache.service.js';
 import type { EntryKey } from '../core/entry-key.js';
-import type { ResolvedEviction } from './cache-evict-options.js';
-import type { Call } from './call.js';
-import { tagsOf } from './cached-options.js';
+import type { ResolvedEviction } from './options/cache-evict-options.js';
+import type { Call } from './options/call.js';
+import { tagsOf } from './options/cached-options.js';
 
 /** Entries that the option `method` names, and the cache that they lie in. */
 export interface NamedEntries {

@@ -1,5 +1,5 @@
-import type { Call } from '../http/call.js';
-import { syncAnswer } from '../http/sync-answer.js';
+import type { Call } from '../http/options/call.js';
+import { syncAnswer } from '../http/options/sync-answer.js';
 
 /**
  * The arguments that an option `args` names; without the option those of the call itself.

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { isPlainRecord } from '../http/canonical-json.js';
+import { isPlainRecord } from '../http/key/canonical-json.js';
 
 /** Deeper data is a cycle, or nothing that a key should be made of. */
 const DEEPEST = 100;

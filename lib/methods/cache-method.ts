@@ -1,5 +1,5 @@
-import type { ResolvedCachedOptions } from '../http/cached-options.js';
-import { isRoute } from '../http/handler-functions.js';
+import type { ResolvedCachedOptions } from '../http/options/cached-options.js';
+import { isRoute } from '../http/handlers/handler-functions.js';
 import { addCachedMethod } from './cached-methods.js';
 import { MethodCache } from './method-cache.js';
 import { type Member, wrapMethod } from './wrap-method.js';

@@ -1,7 +1,7 @@
 import { CachekitConfigError } from '../core/errors.js';
 import { checkOptionNames } from '../core/option-names.js';
 import { checkKind } from '../core/options.js';
-import type { Call } from '../http/call.js';
+import type { Call } from '../http/options/call.js';
 
 /** Which entry a method writes. */
 export interface CachePutOptions<T = unknown> {

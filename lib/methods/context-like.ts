@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { isPlainAnswer } from '../http/plain-answer.js';
+import { isPlainAnswer } from '../http/answer/plain-answer.js';
 
 /** Where contexts of requests, messages and sockets keep who asks, as far as they are plain objects. */
 const TELLING_NAMES: readonly string[] = [

@@ -11,8 +11,8 @@ import {
   type Observable,
   throwError,
 } from 'rxjs';
-import { findCache } from '../http/app-caches.js';
-import type { ResolvedEviction } from '../http/cache-evict-options.js';
+import { findCache } from '../http/handlers/app-caches.js';
+import type { ResolvedEviction } from '../http/options/cache-evict-options.js';
 import { type NamedEntries, prepareEviction } from '../http/eviction.js';
 import { argsOf } from './args-of.js';
 import { cachedMethodsOf } from './cached-methods.js';

@@ -3,11 +3,16 @@ import type { Type } from '@nestjs/common';
 import { type ModuleRef, ModulesContainer } from '@nestjs/core';
 import { CachekitConfigError } from '../core/errors.js';
 import { warnOnce } from '../core/warn-once.js';
-import { hasCache, missingCache } from '../http/app-caches.js';
-import type { ResolvedCachedOptions } from '../http/cached-options.js';
-import { controllersOf, type KnownMethod, knownMethodsOf, providersOf } from '../http/decorated-handlers.js';
-import { cachedOptionsOf, evictionsOf, hasOwnClassOptions } from '../http/decorator-metadata.js';
-import { isRoute } from '../http/handler-functions.js';
+import { hasCache, missingCache } from '../http/handlers/app-caches.js';
+import type { ResolvedCachedOptions } from '../http/options/cached-options.js';
+import {
+  controllersOf,
+  type KnownMethod,
+  knownMethodsOf,
+  providersOf,
+} from '../http/handlers/decorated-handlers.js';
+import { cachedOptionsOf, evictionsOf, hasOwnClassOptions } from '../http/handlers/decorator-metadata.js';
+import { isRoute } from '../http/handlers/handler-functions.js';
 import { cachedMethodsOf, findCachedMethod } from './cached-methods.js';
 import { isMadeByHand } from './module-ref.js';
 import { putOf } from './put-metadata.js';

@@ -1,10 +1,10 @@
 import type { Type } from '@nestjs/common';
 import { type ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { CacheEngine } from '../core/cache-engine.js';
-import { findCache, findHttpOptions, hasCache } from '../http/app-caches.js';
-import type { ResolvedCachedOptions } from '../http/cached-options.js';
-import type { ResolvedHttpOptions } from '../http/http-options.js';
-import { warnOfHandler } from '../http/warn-of-handler.js';
+import { findCache, findHttpOptions, hasCache } from '../http/handlers/app-caches.js';
+import type { ResolvedCachedOptions } from '../http/options/cached-options.js';
+import type { ResolvedHttpOptions } from '../http/options/http-options.js';
+import { warnOfHandler } from '../http/handlers/warn-of-handler.js';
 import { cachedMethodsOf } from './cached-methods.js';
 
 /** A method with a `@Cached`. */

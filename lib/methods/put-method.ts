@@ -1,6 +1,6 @@
 import { CachekitError, messageOf } from '../core/errors.js';
-import { isPlainAnswer } from '../http/plain-answer.js';
-import { warnOfHandler } from '../http/warn-of-handler.js';
+import { isPlainAnswer } from '../http/answer/plain-answer.js';
+import { warnOfHandler } from '../http/handlers/warn-of-handler.js';
 import type { ResolvedPut } from './cache-put-options.js';
 import { argsOf } from './args-of.js';
 import { findCachedMethod } from './cached-methods.js';

@@ -1,4 +1,4 @@
-import type { ResolvedHttpOptions } from '../http/http-options.js';
+import type { ResolvedHttpOptions } from '../http/options/http-options.js';
 
 /** A request among the arguments of a method, as far as it says who makes it. */
 interface RequestLike {

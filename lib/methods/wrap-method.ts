@@ -1,5 +1,5 @@
 import type { ModuleRef } from '@nestjs/core';
-import { isRoute, standInFor } from '../http/handler-functions.js';
+import { isRoute, standInFor } from '../http/handlers/handler-functions.js';
 import { injectModuleRef, moduleRefOf } from './module-ref.js';
 
 /** A method that a decorator stands on. */

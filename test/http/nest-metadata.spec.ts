@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import * as nest from '@nestjs/common/internal';
 import { describe, expect, it } from 'vitest';
-import { NEST_METADATA, PARAMETER } from '../../lib/http/nest-metadata.js';
+import { NEST_METADATA, PARAMETER } from '../../lib/http/handlers/nest-metadata.js';
 
 describe("What is written down of Nest's metadata", () => {
   it('has the names that Nest uses', () => {

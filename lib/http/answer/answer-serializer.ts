@@ -3,7 +3,7 @@ import { BrokenEntryError } from '../../core/errors.js';
 import type { CacheSerializer, SerializedValue } from '../../core/serializer.js';
 import { ValueSerializer } from '../../core/value.serializer.js';
 import type { AnswerBody, AnswerHead, HeaderValue, HttpAnswer } from './http-answer.js';
-import { isStorableStatus } from '../storable-response.js';
+import { isStorableStatus } from './storable-response.js';
 
 /** The letter of an answer that is stored as a line of JSON about it, and the very bytes that are sent. */
 const ANSWER_CODEC = 'a';

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { CachingPlan } from '../handler-plan.js';
+import type { CachingPlan } from '../handlers/handler-plan.js';
 import type { ResponseHead } from '../http-exchange.js';
-import { isStorableStatus, listOf } from '../storable-response.js';
+import { isStorableStatus, listOf } from './storable-response.js';
 import type { AnswerHead, HeaderValue } from './http-answer.js';
 
 /**

@@ -1,6 +1,6 @@
 import type { Fetched } from '../../core/fetcher.js';
 import { fetchedStatus, setCacheStatus } from '../cache-status.js';
-import type { CachingPlan } from '../handler-plan.js';
+import type { CachingPlan } from '../handlers/handler-plan.js';
 import type { HttpExchange } from '../http-exchange.js';
 import { takesBytes } from './app-text.js';
 import { isNotModified } from './conditional-request.js';

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { HttpRequest } from './http-exchange.js';
+import type { HttpRequest } from '../http-exchange.js';
 
 /** What a query string holds: text, or what the platform's parser made of repeated and nested names. */
 export type QueryValue = string | readonly QueryValue[] | { readonly [name: string]: QueryValue | undefined };

@@ -1,4 +1,4 @@
-import { CachekitConfigError } from '../core/errors.js';
+import { CachekitConfigError } from '../../core/errors.js';
 
 /** A method that a decorator stands on. */
 export interface DecoratedMethod {

@@ -1,18 +1,18 @@
 import 'reflect-metadata';
 import { type NestInterceptor, RequestMethod, type Type, type VersioningOptions } from '@nestjs/common';
 import type { ApplicationConfig, ModuleRef, ModulesContainer } from '@nestjs/core';
-import type { CacheEngine } from '../core/cache-engine.js';
-import type { FetchOptions } from '../core/fetcher.js';
-import { CachekitConfigError } from '../core/errors.js';
-import { warnOnce } from '../core/warn-once.js';
+import type { CacheEngine } from '../../core/cache-engine.js';
+import type { FetchOptions } from '../../core/fetcher.js';
+import { CachekitConfigError } from '../../core/errors.js';
+import { warnOnce } from '../../core/warn-once.js';
 import { findCache, findHttpOptions, hasCache, missingCache, whyNoCache } from './app-caches.js';
-import type { ResolvedCachedOptions } from './cached-options.js';
-import { AnswerSerializer } from './answer/answer-serializer.js';
-import type { HttpAnswer } from './answer/http-answer.js';
-import { replayedHeaders } from './answer/replayed-head.js';
-import { CacheEvictInterceptor } from './cache-evict.interceptor.js';
+import type { ResolvedCachedOptions } from '../options/cached-options.js';
+import { AnswerSerializer } from '../answer/answer-serializer.js';
+import type { HttpAnswer } from '../answer/http-answer.js';
+import { replayedHeaders } from '../answer/replayed-head.js';
+import { CacheEvictInterceptor } from '../cache-evict.interceptor.js';
 import { type HandlerInputs, readInputs } from './handler-inputs.js';
-import { type CacheScope, missingIdentify, type ResolvedHttpOptions } from './http-options.js';
+import { type CacheScope, missingIdentify, type ResolvedHttpOptions } from '../options/http-options.js';
 import {
   interceptorsOf,
   isClassSerializer,
@@ -21,8 +21,8 @@ import {
   type ListedInterceptor,
   listOf,
   nameOf,
-} from './interceptor-order.js';
-import { headersCoveredByKey } from './key-coverage.js';
+} from '../placement/interceptor-order.js';
+import { headersCoveredByKey } from '../key/key-coverage.js';
 import { NEST_METADATA } from './nest-metadata.js';
 import { isServerFault } from './server-fault.js';
 import { warnOfHandler } from './warn-of-handler.js';

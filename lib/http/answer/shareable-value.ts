@@ -1,12 +1,12 @@
 import { Stream } from 'node:stream';
 import { types } from 'node:util';
 import { StreamableFile } from '@nestjs/common';
-import { isJson } from '../core/plain-data.js';
-import type { CacheSerializer } from '../core/serializer.js';
+import { isJson } from '../../core/plain-data.js';
+import type { CacheSerializer } from '../../core/serializer.js';
 import { isPlainAnswer } from './plain-answer.js';
-import { appTextOf } from './answer/app-text.js';
-import type { CachingPlan } from './handler-plan.js';
-import type { HttpExchange } from './http-exchange.js';
+import { appTextOf } from './app-text.js';
+import type { CachingPlan } from '../handlers/handler-plan.js';
+import type { HttpExchange } from '../http-exchange.js';
 
 /** Why a value is nothing that can be answered twice, in whatever form; `undefined` if it may be. */
 export function whyNotAnsweredTwice(value: unknown): string | undefined {

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
-import type { ResolvedCachedOptions } from './cached-options.js';
-import type { ResolvedEviction } from './cache-evict-options.js';
+import type { ResolvedCachedOptions } from '../options/cached-options.js';
+import type { ResolvedEviction } from '../options/cache-evict-options.js';
 
 const CACHED = 'cachekit:cached';
 const CACHED_CLASS = 'cachekit:cached-class';

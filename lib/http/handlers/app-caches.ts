@@ -1,9 +1,13 @@
 import type { ModuleRef } from '@nestjs/core';
-import { CacheEngine } from '../core/cache-engine.js';
-import { CacheService } from '../core/cache.service.js';
-import { CachekitConfigError } from '../core/errors.js';
-import { getCacheToken } from '../core/tokens.js';
-import { getHttpOptionsToken, resolveHttpOptions, type ResolvedHttpOptions } from './http-options.js';
+import { CacheEngine } from '../../core/cache-engine.js';
+import { CacheService } from '../../core/cache.service.js';
+import { CachekitConfigError } from '../../core/errors.js';
+import { getCacheToken } from '../../core/tokens.js';
+import {
+  getHttpOptionsToken,
+  resolveHttpOptions,
+  type ResolvedHttpOptions,
+} from '../options/http-options.js';
 
 /**
  * The cache of that name in an app, `undefined` for the unnamed one; `undefined` if there is none, or a test put

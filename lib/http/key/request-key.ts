@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { VersioningType } from '@nestjs/common';
-import { type EntryKey, httpKey } from '../core/entry-key.js';
-import type { OwnKey } from './cached-options.js';
+import { type EntryKey, httpKey } from '../../core/entry-key.js';
+import type { OwnKey } from '../options/cached-options.js';
 import { canonicalJson, isPlainRecord } from './canonical-json.js';
 import { digestCredential } from './credential-digest.js';
-import type { CachingPlan } from './handler-plan.js';
-import type { HttpExchange } from './http-exchange.js';
+import type { CachingPlan } from '../handlers/handler-plan.js';
+import type { HttpExchange } from '../http-exchange.js';
 import type { Identity } from './identity.js';
 import { versionHeaderOf } from './key-coverage.js';
 

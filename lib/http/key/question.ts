@@ -1,15 +1,15 @@
-import type { EntryKey } from '../core/entry-key.js';
-import { markersOf } from '../core/tag-markers.js';
-import { bypassStatus, METHOD_STATUS } from './cache-status.js';
-import { type Call, callOf } from './call.js';
-import { keyOf, type OwnKey, tagsOf } from './cached-options.js';
-import type { CachingPlan } from './handler-plan.js';
-import type { HttpExchange } from './http-exchange.js';
+import type { EntryKey } from '../../core/entry-key.js';
+import { markersOf } from '../../core/tag-markers.js';
+import { bypassStatus, METHOD_STATUS } from '../cache-status.js';
+import { type Call, callOf } from '../options/call.js';
+import { keyOf, type OwnKey, tagsOf } from '../options/cached-options.js';
+import type { CachingPlan } from '../handlers/handler-plan.js';
+import type { HttpExchange } from '../http-exchange.js';
 import { type Identity, identityOf } from './identity.js';
 import { requestKey, UnkeyableCredential } from './request-key.js';
-import { refusalOf } from './storable-response.js';
-import { syncAnswer } from './sync-answer.js';
-import { warnOfHandler } from './warn-of-handler.js';
+import { refusalOf } from '../answer/storable-response.js';
+import { syncAnswer } from '../options/sync-answer.js';
+import { warnOfHandler } from '../handlers/warn-of-handler.js';
 
 /** What a request asks of the cache; or, in the words of `Cache-Status`, why it goes past. */
 export type Question =

@@ -1,12 +1,12 @@
 import 'reflect-metadata';
 import { RequestMethod, type Type } from '@nestjs/common';
 import { type ModuleRef, ModulesContainer } from '@nestjs/core';
-import { CachedInterceptor } from './cached.interceptor.js';
-import type { ResolvedCachedOptions } from './cached-options.js';
+import { CachedInterceptor } from '../cached.interceptor.js';
+import type { ResolvedCachedOptions } from '../options/cached-options.js';
 import { controllersOf, methodsOf } from './decorated-handlers.js';
 import { cachedOptionsOf, classOptionsOf, evictionsOf, setCachedOptions } from './decorator-metadata.js';
 import { standInFor } from './handler-functions.js';
-import { insertInto, listOf } from './interceptor-order.js';
+import { insertInto, listOf } from '../placement/interceptor-order.js';
 import { NEST_METADATA } from './nest-metadata.js';
 
 /** The handlers whose `@Cached` is that of a class, with the class: one that extends it may have another, and its name. */

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { VersioningOptions } from '@nestjs/common';
-import type { CacheScope, ResolvedHttpOptions } from './http-options.js';
-import { NEST_METADATA } from './nest-metadata.js';
+import type { CacheScope, ResolvedHttpOptions } from '../options/http-options.js';
+import { NEST_METADATA } from '../handlers/nest-metadata.js';
 
 /**
  * Headers that a `Vary` may name although they are not in the key, when it was set before the handler: CORS and

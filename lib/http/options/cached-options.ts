@@ -1,15 +1,15 @@
-import { CachekitConfigError, messageOf } from '../core/errors.js';
-import type { TtlMs } from '../core/loader.js';
-import { checkOptionNames } from '../core/option-names.js';
-import { checkKind, staleInMs } from '../core/options.js';
-import { markersOf } from '../core/tag-markers.js';
-import { toMilliseconds, type Ttl } from '../core/ttl.js';
-import { mayBeReplayed } from './answer/replayed-head.js';
+import { CachekitConfigError, messageOf } from '../../core/errors.js';
+import type { TtlMs } from '../../core/loader.js';
+import { checkOptionNames } from '../../core/option-names.js';
+import { checkKind, staleInMs } from '../../core/options.js';
+import { markersOf } from '../../core/tag-markers.js';
+import { toMilliseconds, type Ttl } from '../../core/ttl.js';
+import { mayBeReplayed } from '../answer/replayed-head.js';
 import type { Call, Callback } from './call.js';
 import { checkHeaderNames } from './header-name.js';
 import { type CacheScope, checkBody, checkScope, type StoredBody } from './http-options.js';
 import { syncAnswer } from './sync-answer.js';
-import { warnOfHandler } from './warn-of-handler.js';
+import { warnOfHandler } from '../handlers/warn-of-handler.js';
 
 /** The tags of a call: a fixed list, or a function of the call. At most 64. */
 export type TagsOf = readonly string[] | ((call: Call) => readonly string[]);

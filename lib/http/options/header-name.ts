@@ -1,4 +1,4 @@
-import { CachekitConfigError } from '../core/errors.js';
+import { CachekitConfigError } from '../../core/errors.js';
 
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -1,10 +1,10 @@
 import type { NestInterceptor, Type } from '@nestjs/common';
-import type { Awaitable } from '../backends/cache-backend.js';
-import { CachekitConfigError } from '../core/errors.js';
+import type { Awaitable } from '../../backends/cache-backend.js';
+import { CachekitConfigError } from '../../core/errors.js';
 import type { Callback } from './call.js';
-import { NAMING_HEADERS } from './credential-digest.js';
+import { NAMING_HEADERS } from '../key/credential-digest.js';
 import { checkHeaderNames } from './header-name.js';
-import type { HttpRequest } from './http-exchange.js';
+import type { HttpRequest } from '../http-exchange.js';
 
 /**
  * Who shares an answer:

@@ -1,6 +1,6 @@
-import { CachekitConfigError } from '../core/errors.js';
-import { checkOptionNames } from '../core/option-names.js';
-import { checkKind } from '../core/options.js';
+import { CachekitConfigError } from '../../core/errors.js';
+import { checkOptionNames } from '../../core/option-names.js';
+import { checkKind } from '../../core/options.js';
 import type { Call } from './call.js';
 import { checkCacheName, checkTagsOption, type TagsOf } from './cached-options.js';
 

@@ -1,9 +1,9 @@
-import type { BypassDetail } from './cache-status.js';
+import type { BypassDetail } from '../cache-status.js';
 import { canonicalJson } from './canonical-json.js';
 import { digest, digestCredential, NAMING_HEADERS } from './credential-digest.js';
-import type { CachingPlan } from './handler-plan.js';
-import type { HttpExchange } from './http-exchange.js';
-import type { ResolvedHttpOptions } from './http-options.js';
+import type { CachingPlan } from '../handlers/handler-plan.js';
+import type { HttpExchange } from '../http-exchange.js';
+import type { ResolvedHttpOptions } from '../options/http-options.js';
 
 /** Who makes a request, as it stands in the key; or why the cache can't tell. */
 export type Identity =

@@ -1,8 +1,8 @@
 import type { Type } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import { LRUCache } from 'lru-cache';
-import type { EntryKey } from '../core/entry-key.js';
-import type { ResolvedCachedOptions } from './cached-options.js';
+import type { EntryKey } from '../../core/entry-key.js';
+import type { ResolvedCachedOptions } from '../options/cached-options.js';
 import { cachedOptionsOf } from './decorator-metadata.js';
 import { type AppParts, type HandlerPlan, makePlan } from './handler-plan.js';
 import { warnOfHandler } from './warn-of-handler.js';

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { ClassSerializerInterceptor, type NestInterceptor, type Type } from '@nestjs/common';
 import type { ApplicationConfig } from '@nestjs/core';
-import { NEST_METADATA } from './nest-metadata.js';
+import { NEST_METADATA } from '../handlers/nest-metadata.js';
 
 /** An interceptor as Nest lists it: its class, or an instance. */
 export type ListedInterceptor = Type<NestInterceptor> | NestInterceptor;

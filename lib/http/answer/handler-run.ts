@@ -1,16 +1,16 @@
 import type { CallHandler } from '@nestjs/common';
 import { lastValueFrom, toArray } from 'rxjs';
-import { appTextOf } from './answer/app-text.js';
-import { etagOf } from './answer/etag.js';
-import { type AnswerBody, type HttpAnswer, untouched } from './answer/http-answer.js';
-import { NOTHING_SAID, saidByHandler, type SaidByHandler } from './answer/replayed-head.js';
-import type { Load } from '../core/load-timeout.js';
-import type { CachingPlan } from './handler-plan.js';
-import type { HttpExchange, ResponseHead } from './http-exchange.js';
+import { appTextOf } from './app-text.js';
+import { etagOf } from './etag.js';
+import { type AnswerBody, type HttpAnswer, untouched } from './http-answer.js';
+import { NOTHING_SAID, saidByHandler, type SaidByHandler } from './replayed-head.js';
+import type { Load } from '../../core/load-timeout.js';
+import type { CachingPlan } from '../handlers/handler-plan.js';
+import type { HttpExchange, ResponseHead } from '../http-exchange.js';
 import { releaseStreams, whyNotAnsweredTwice, whyNotShareable } from './shareable-value.js';
 import { isStorableStatus, refusalOf } from './storable-response.js';
-import { syncAnswer } from './sync-answer.js';
-import { warnOfHandler } from './warn-of-handler.js';
+import { syncAnswer } from '../options/sync-answer.js';
+import { warnOfHandler } from '../handlers/warn-of-handler.js';
 
 /** What a handler is run for. */
 export interface RunRequest {

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeader } from 'node:http';
-import type { CachingPlan } from './handler-plan.js';
-import type { HttpExchange } from './http-exchange.js';
+import type { CachingPlan } from '../handlers/handler-plan.js';
+import type { HttpExchange } from '../http-exchange.js';
 
 /** The statuses of answers that are stored. */
 const STORABLE_STATUS: ReadonlySet<number> = new Set([200, 203, 301, 308]);

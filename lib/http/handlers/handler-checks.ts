@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { ApplicationConfig, type ModuleRef, ModulesContainer } from '@nestjs/core';
-import { CachekitConfigError } from '../core/errors.js';
-import { CachedInterceptor } from './cached.interceptor.js';
+import { CachekitConfigError } from '../../core/errors.js';
+import { CachedInterceptor } from '../cached.interceptor.js';
 import { controllerMethods } from './decorated-handlers.js';
 import { cachedOptionsOf, evictionsOf } from './decorator-metadata.js';
 import { hasCache, missingCache } from './app-caches.js';

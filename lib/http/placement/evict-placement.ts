@@ -1,10 +1,10 @@
 import type { Type } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, type ModuleRef, ModulesContainer } from '@nestjs/core';
-import { CacheEvictInterceptor } from './cache-evict.interceptor.js';
-import { CachedInterceptor } from './cached.interceptor.js';
-import { controllerMethods } from './decorated-handlers.js';
-import { evictionsOf } from './decorator-metadata.js';
-import { isRoute } from './handler-functions.js';
+import { CacheEvictInterceptor } from '../cache-evict.interceptor.js';
+import { CachedInterceptor } from '../cached.interceptor.js';
+import { controllerMethods } from '../handlers/decorated-handlers.js';
+import { evictionsOf } from '../handlers/decorator-metadata.js';
+import { isRoute } from '../handlers/handler-functions.js';
 import { insertInto, interceptorsOf, isOf, type ListedInterceptor, listOf } from './interceptor-order.js';
 
 /**

@@ -1,4 +1,4 @@
-import { warnOnce } from '../core/warn-once.js';
+import { warnOnce } from '../../core/warn-once.js';
 
 /**
  * Says once what the author of a handler should know.

@@ -1,8 +1,8 @@
 import type { NestInterceptor, Type } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, type ModuleRef, ModulesContainer } from '@nestjs/core';
-import { CachedInterceptor } from './cached.interceptor.js';
-import { controllerMethods } from './decorated-handlers.js';
-import { cachedOptionsOf } from './decorator-metadata.js';
+import { CachedInterceptor } from '../cached.interceptor.js';
+import { controllerMethods } from '../handlers/decorated-handlers.js';
+import { cachedOptionsOf } from '../handlers/decorator-metadata.js';
 import {
   globalRequestInterceptors,
   insertInto,
