@@ -19,6 +19,7 @@ import {
   type Prepared,
   type Statements,
 } from './postgres/postgres.table.js';
+import { SharedReads } from './postgres/shared-reads.js';
 import { Sweeper } from './postgres/sweeper.js';
 
 export type { PostgresBackendOptions } from './postgres/postgres.options.js';
@@ -49,6 +50,7 @@ export class PostgresBackend extends CacheBackend {
   readonly #target: PostgresTarget;
   readonly #statements: Statements;
   readonly #connection: PostgresConnection;
+  readonly #reads: SharedReads;
   readonly #sweeper: Sweeper;
 
   /** @throws CachekitConfigError when an option is not known, illegal, or does not go with another */
@@ -58,11 +60,13 @@ export class PostgresBackend extends CacheBackend {
     this.#statements = statementsFor(this.#target);
     this.#sweeper = new Sweeper(this.#target.sweepIntervalMs, () => this.#sweep());
     this.#connection = new PostgresConnection(this.#target, this.#statements, () => this.#sweeper.start());
+    this.#reads = new SharedReads(this.#target.namespace, this.#statements, (sending) =>
+      this.#connection.run(sending),
+    );
   }
 
   override async get(key: string): Promise<Stored | undefined> {
-    const { rows } = await this.#run(this.#statements.get, [storable(key)]);
-    return toStored(rows[0]);
+    return toStored(await this.#reads.get(storable(key)));
   }
 
   override async getMany(keys: readonly string[]): Promise<readonly (Stored | undefined)[]> {

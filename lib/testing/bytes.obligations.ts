@@ -1,7 +1,7 @@
 import { deepEqual, equal, notEqual, ok } from 'node:assert/strict';
 import { EntryTooLargeError } from '../core/errors.js';
 import type { BackendUnderTest } from './describe-backend.js';
-import { anyKey, bytes, text } from './tools.js';
+import { anyKey, bytes, text, writeMany } from './tools.js';
 
 /** More than any store takes in one request, or answers in one page. */
 const MANY = 1_200;
@@ -104,7 +104,7 @@ export function describeBytes({ backend, runner: { describe, it } }: BackendUnde
 
     it(`reads ${MANY} at once, and removes them at once`, async () => {
       const keys = Array.from({ length: MANY }, anyKey);
-      await Promise.all(keys.map(async (key) => backend().set(key, bytes(key), 60_000)));
+      await writeMany(backend(), keys);
       deepEqual((await backend().getMany(keys)).map(text), keys);
       await backend().delete(keys);
       deepEqual(

@@ -1,7 +1,7 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import type { CacheBackend } from '../backends/cache-backend.js';
 import type { BackendUnderTest } from './describe-backend.js';
-import { anyKey, bytes, text } from './tools.js';
+import { anyKey, bytes, text, writeMany } from './tools.js';
 
 /** More than any store lists in one page. */
 const MANY = 1_200;
@@ -16,7 +16,7 @@ export function describeClear({
   describe('clear', () => {
     it(`removes all of ${MANY} entries`, async () => {
       const keys = Array.from({ length: MANY }, anyKey);
-      await Promise.all(keys.map(async (key) => backend().set(key, bytes('entry'), 60_000)));
+      await writeMany(backend(), keys);
       await backend().clear();
       deepEqual(
         await backend().getMany(keys),

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { CacheBackend } from '../backends/cache-backend.js';
 
 /** A key that no other test uses. */
 export function anyKey(): string {
@@ -54,3 +55,16 @@ export function pass(ms: number): Promise<void> {
     setTimeout(resolve, ms);
   });
 }
+
+/**
+ * Writes an entry under each of many keys, with the key as its bytes: some at a time, since how many a backend takes
+ * at once on a machine that is busy with other tests is not what the test is about.
+ */
+export async function writeMany(backend: CacheBackend, keys: readonly string[]): Promise<void> {
+  for (let from = 0; from < keys.length; from += AT_A_TIME) {
+    const some = keys.slice(from, from + AT_A_TIME);
+    await Promise.all(some.map(async (key) => backend.set(key, bytes(key), 60_000)));
+  }
+}
+
+const AT_A_TIME = 50;

@@ -47,6 +47,26 @@ describeOn('postgres', 'PostgresBackend', () => {
     expect(await backend.get('century')).toBeDefined();
   });
 
+  test('answers more callers of one entry at once than it lets statements wait', async () => {
+    const { backend } = makeBackend();
+    await backend.set('wanted', Buffer.from('by all'), MINUTE_MS);
+    const answers = await Promise.all(Array.from({ length: 20_000 }, () => backend.get('wanted')));
+    expect(new Set(answers.map((stored) => stored && Buffer.from(stored.bytes).toString()))).toEqual(
+      new Set(['by all']),
+    );
+  });
+
+  test('answers each of many callers at once with the entry it wants, or with none', async () => {
+    const { backend } = makeBackend();
+    const there = Array.from({ length: 150 }, (_, index) => `key ${index}`);
+    for (const key of there) await backend.set(key, Buffer.from(key), MINUTE_MS);
+    const wanted = [...there, 'missing', ...there.toReversed(), 'also missing'];
+    const answers = await Promise.all(wanted.map((key) => backend.get(key)));
+    expect(answers.map((stored) => stored && Buffer.from(stored.bytes).toString())).toEqual(
+      wanted.map((key) => (key.endsWith('missing') ? undefined : key)),
+    );
+  });
+
   test('gives back every byte, whatever the app did to the parsers of pg', async () => {
     const { backend } = makeBackend();
     const bytes = Buffer.from(Array.from({ length: 5_120 }, (_, index) => index % 256));

@@ -26,6 +26,9 @@ const LONGEST_WAIT_MS = 2_000;
 
 const MOST_COLLISIONS = 5;
 
+/** A statement, or what makes one as soon as there is a connection for it. */
+export type Sending = Statement | (() => Statement);
+
 /** A statement, its values, and how long it may take where that is not the usual time. */
 export interface Statement {
   /** Under which it may be kept parsed, see `Prepared`. Absent: it is not. */
@@ -37,7 +40,7 @@ export interface Statement {
 }
 
 interface Job {
-  readonly statement: Statement;
+  readonly sending: Sending;
   readonly sinceMs: number;
   resolve(result: PgResult): void;
   reject(reason: unknown): void;
@@ -69,11 +72,11 @@ export class Lanes {
   }
 
   /** @throws BackendUnavailableError */
-  run(statement: Statement): Promise<PgResult> {
+  run(sending: Sending): Promise<PgResult> {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(this.#ended);
       if (this.#waiting.length >= MOST_WAITING) return reject(this.#busy('too many statements wait'));
-      this.#waiting.push({ statement, sinceMs: performance.now(), resolve, reject });
+      this.#waiting.push({ sending, sinceMs: performance.now(), resolve, reject });
       if (this.#open < this.#source.limit) void this.#openLane();
     });
   }
@@ -148,8 +151,9 @@ export class Lanes {
 
   /** Answers what went wrong if the connection is of no use any more. */
   async #serve(client: PgClient, job: Job): Promise<Error | undefined> {
+    const statement = typeof job.sending === 'function' ? job.sending() : job.sending;
+    const { name, text, values, patienceMs = patienceFor(values) } = statement;
     for (let collisions = 0; ;) {
-      const { name, text, values, patienceMs = patienceFor(values) } = job.statement;
       const isPrepared = this.#prepares && name !== undefined;
       const answer = client.query({ text, values, types: AS_TEXT, ...(isPrepared && { name }) });
       try {

@@ -1,7 +1,7 @@
 import { BackendUnavailableError } from '../../core/errors.js';
 import { BorrowedSource } from './borrowed.source.js';
 import { LinkSession } from '../link.session.js';
-import type { Lanes, Statement } from './lanes.js';
+import type { Lanes, Sending } from './lanes.js';
 import { loadOwnSource } from './own.source.js';
 import type { PgResult } from './pg.js';
 import { PostgresLink } from './postgres.link.js';
@@ -44,10 +44,10 @@ export class PostgresConnection {
    *
    * @throws BackendUnavailableError
    */
-  run(statement: Statement): Promise<PgResult> {
+  run(sending: Sending): Promise<PgResult> {
     const lanes = this.#session.link?.lanes;
-    if (lanes) return lanes.run(statement);
-    return this.#firstLanes().then((first) => first.run(statement));
+    if (lanes) return lanes.run(sending);
+    return this.#firstLanes().then((first) => first.run(sending));
   }
 
   /** The lanes for a statement that found none. Waits only for the first attempt. */

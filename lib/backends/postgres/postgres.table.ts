@@ -58,7 +58,7 @@ export function statementsFor(options: TableOptions): Statements {
     SELECT max(key) AS last FROM batch`;
 
   return {
-    get: prepared(`SELECT ${entry} FROM ${table} WHERE namespace = $1 AND key = $2`),
+    get: prepared(`SELECT key, ${entry} FROM ${table} WHERE namespace = $1 AND key = $2`),
     getMany: prepared(`SELECT key, ${entry} FROM ${table} WHERE namespace = $1 AND key = ANY ($2::text[])`),
     set: prepared(`${insert} ON CONFLICT (namespace, key) DO UPDATE
       SET version = excluded.version, bytes = excluded.bytes, expires_at = excluded.expires_at`),
