@@ -52,6 +52,18 @@ describe('the end of a test run', () => {
     expect(exitCode).toBe(1);
   });
 
+  test('counts the tests of all projects, whichever of them has the servers', async () => {
+    await spec('a', `test('a', () => {}); describeOn('redis', 'b', () => test('b', () => {}));`);
+    await spec('b', `test('a', () => { throw new Error('no'); });`);
+    const projects = [
+      { test: { name: 'one', include: ['a.spec.ts'], globalSetup: 'setup.ts' } },
+      { test: { name: 'other', include: ['b.spec.ts'] } },
+    ];
+    const { output, exitCode } = await run([REDIS], { config: { projects } });
+    expect(output).toMatch(/^redis +Redis 7.0.15 +PATH +12\n\n2 passed, 1 failed, 0 skipped\n$/m);
+    expect(exitCode).toBe(1);
+  });
+
   test.each([
     ['there is no spec', undefined],
     ['every test is skipped', `test.skip('a', () => {});`],
@@ -104,8 +116,9 @@ describe('the end of a test run', () => {
   }
 
   /** Runs vitest on the project with a global setup that knows of `facts`, and then does what `setup` says. */
-  async function run(facts: readonly Fact[], { env = {}, setup = '' } = {}): Promise<Ending> {
-    await writeFile(join(project, 'vitest.config.ts'), CONFIG);
+  async function run(facts: readonly Fact[], options: Options = {}): Promise<Ending> {
+    const { env = {}, setup = '', config = { globalSetup: 'setup.ts' } } = options;
+    await writeFile(join(project, 'vitest.config.ts'), configFile(config));
     await writeFile(join(project, 'setup.ts'), setUp(join(project, 'facts'), facts, setup));
     const args = [resolve('node_modules/vitest/vitest.mjs'), 'run', '--root', project];
     // Nothing of the vitest around this one, and nothing of CI but what the test says.
@@ -124,10 +137,21 @@ interface Ending {
   readonly exitCode: unknown;
 }
 
-const CONFIG = `
-  import { TestedAgainstReporter } from '${resolve('test/tested-against.reporter.ts')}';
-  export default { test: { globalSetup: 'setup.ts', reporters: ['default', new TestedAgainstReporter()] } };
-`;
+interface Options {
+  readonly env?: Readonly<Record<string, string>>;
+  /** More code for the global setup. */
+  readonly setup?: string;
+  /** What Vitest is told beside the reporters. Default: one project, with the global setup. */
+  readonly config?: object;
+}
+
+function configFile(config: object): string {
+  return `
+    import { TestedAgainstReporter } from '${resolve('test/tested-against.reporter.ts')}';
+    const reporters = ['default', new TestedAgainstReporter()];
+    export default { test: { ...${JSON.stringify(config)}, reporters } };
+  `;
+}
 
 function setUp(file: string, facts: readonly Fact[], then: string): string {
   return `

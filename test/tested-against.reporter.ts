@@ -37,17 +37,18 @@ export class TestedAgainstReporter implements Reporter {
     if (this.vitest?.config.watch) this.print(0);
   }
 
+  /** Those of every project that has servers: a run may have none of them. */
   private factsOfRun(): Fact[] {
-    const file = this.vitest?.getRootProject().getProvidedContext().testedAgainstFile;
-    return file === undefined ? [] : readFacts(file);
+    const projects = this.vitest?.projects ?? [];
+    const files = new Set(projects.map((project) => project.getProvidedContext().testedAgainstFile));
+    return [...files].flatMap((file) => (file === undefined ? [] : readFacts(file)));
   }
 
   private print(exitCode: number): void {
     const { passed, skipped } = this.counts;
     const failed = exitCode === 0 ? this.counts.failed : Math.max(this.counts.failed, 1);
-    process.stdout.write(
-      `\n${formatTable(this.facts)}\n\n${passed} passed, ${failed} failed, ${skipped} skipped\n`,
-    );
+    const table = this.facts.length > 0 ? `\n${formatTable(this.facts)}\n` : '';
+    process.stdout.write(`${table}\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
   }
 }
 

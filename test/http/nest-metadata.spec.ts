@@ -1,6 +1,7 @@
 import 'reflect-metadata';
-import * as nest from '@nestjs/common/internal';
-import { describe, expect, it } from 'vitest';
+import * as nest from '@nestjs/common/constants.js';
+import { RouteParamtypes as kind } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import { describe, expect, inject, it } from 'vitest';
 import { NEST_METADATA, PARAMETER } from '../../lib/http/handlers/nest-metadata.js';
 
 describe("What is written down of Nest's metadata", () => {
@@ -19,8 +20,8 @@ describe("What is written down of Nest's metadata", () => {
   });
 
   it('has the numbers of the kinds of parameters', () => {
-    const { RouteParamtypes: kind } = nest;
-    expect(PARAMETER).toEqual({
+    const { cookies, signedCookies, ...others } = PARAMETER;
+    expect(others).toEqual({
       request: kind.REQUEST,
       response: kind.RESPONSE,
       next: kind.NEXT,
@@ -34,8 +35,9 @@ describe("What is written down of Nest's metadata", () => {
       host: kind.HOST,
       ip: kind.IP,
       rawBody: kind.RAW_BODY,
-      cookies: kind.COOKIES,
-      signedCookies: kind.SIGNED_COOKIES,
     });
+    // Nest 11 has no decorators for cookies, nor anything else of these numbers.
+    const names = inject('nest') === 11 ? [undefined, undefined] : ['COOKIES', 'SIGNED_COOKIES'];
+    expect([kind[cookies], kind[signedCookies]]).toEqual(names);
   });
 });

@@ -10,7 +10,6 @@ import { setUpRedis } from './redis.server.js';
 import type { SetUp } from './set-up.js';
 import { makeTempFolder, removeTempFolder } from './temp-folder.js';
 import { provideFacts } from './tested-against.js';
-import { removeFolderAtExit } from './watchdog.js';
 
 /** Every backend's servers. A new one is a `*.server.ts` file and an entry here. */
 export const SET_UPS: readonly SetUp[] = [
@@ -24,9 +23,7 @@ export const SET_UPS: readonly SetUp[] = [
 ];
 
 /** Starts the servers that all specs share, all at once, and answers how to stop them. Vitest calls it once a run. */
-export default async function globalSetup({ provide, tmpDir }: TestProject): Promise<() => Promise<void>> {
-  // Vitest removes its own folder only when it ends in order.
-  removeFolderAtExit(tmpDir);
+export default async function globalSetup({ provide }: TestProject): Promise<() => Promise<void>> {
   const servers = await Promise.all(SET_UPS.map((setUp) => setUp(provide)));
   const folder = await makeTempFolder('run');
   const facts = servers.flatMap((server) => server.facts);
