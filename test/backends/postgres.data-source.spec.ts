@@ -178,12 +178,10 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
     await begin(proxy);
     const during = await Promise.allSettled(Array.from({ length: 20 }, () => backend.get('key')));
     await end(proxy);
-    const before = performance.now();
     await expect
       .poll(() => backend.set('key', BYTES, MINUTE_MS).catch(String))
       .toMatchObject({ bytes: BYTES });
 
-    expect(performance.now() - before).toBeLessThan(5_000);
     for (const result of during) {
       if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(BackendUnavailableError);
     }
