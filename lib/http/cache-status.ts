@@ -37,8 +37,9 @@ export const METHOD_STATUS = 'fwd=method';
 export function setCacheStatus(exchange: HttpExchange, status: string): void {
   if (exchange.isSent) return;
   const before = exchange.responseHeader('cache-status');
-  const others = before === undefined ? [] : [before].flat();
-  exchange.setResponseHeader('Cache-Status', [...others, `cachekit; ${status}`].join(', '));
+  const own = `cachekit; ${status}`;
+  const all = before === undefined ? own : [...[before].flat(), own].join(', ');
+  exchange.setResponseHeader('Cache-Status', all);
 }
 
 /** Adds names to the header `Vary` of the answer, which may hold others. */

@@ -58,7 +58,9 @@ export class HttpExchange {
   readonly request: HttpRequest;
   private readonly platformRequest: PlatformRequest;
   private readonly response: PlatformResponse;
+  readonly platform: Platform;
   private parsedQuery: unknown;
+  private parsedHeaders: IncomingHttpHeaders | undefined;
 
   constructor(
     context: ExecutionContext,
@@ -68,6 +70,8 @@ export class HttpExchange {
     this.platformRequest = http.getRequest<PlatformRequest>();
     this.request = this.platformRequest;
     this.response = http.getResponse<PlatformResponse>();
+    const type = adapter.getType?.();
+    this.platform = type === 'express' || type === 'fastify' ? type : 'other';
   }
 
   /** What the platform's parser made of the query. Express parses it anew each time it is asked. */
@@ -75,14 +79,9 @@ export class HttpExchange {
     return (this.parsedQuery ??= this.request.query);
   }
 
-  get platform(): Platform {
-    const type = this.adapter.getType?.();
-    return type === 'express' || type === 'fastify' ? type : 'other';
-  }
-
   /** @param name in lower case */
   header(name: string): string | readonly string[] | undefined {
-    return this.request.headers[name];
+    return this.headers[name];
   }
 
   /** Whether the request says twice what may be said once; Node keeps the first and drops the others. */
@@ -107,8 +106,9 @@ export class HttpExchange {
 
   /** What guards and middleware know of the requester; on Fastify, middleware sees another object than guards. */
   get users(): readonly unknown[] {
-    const users = [this.request.user, this.platformRequest.raw?.user];
-    return users.filter((user) => user !== undefined && user !== null);
+    const [user, rawUser] = [this.request.user ?? undefined, this.platformRequest.raw?.user ?? undefined];
+    if (user === undefined && rawUser === undefined) return NOBODY;
+    return [user, rawUser].filter((one) => one !== undefined);
   }
 
   /** The object that Nest hands to the extractor of custom versioning, on this platform. */
@@ -127,7 +127,10 @@ export class HttpExchange {
 
   /** A GET may have a body. Over HTTP/2 no header announces it, so what a parser made of it counts too. */
   get hasBody(): boolean {
-    const { headers, body } = this.request;
+    const {
+      headers,
+      request: { body },
+    } = this;
     if (headers['transfer-encoding'] !== undefined) return true;
     if (headers['content-length'] !== undefined && headers['content-length'] !== '0') return true;
     if (typeof body === 'object' && body !== null) return Object.keys(body).length > 0;
@@ -144,7 +147,12 @@ export class HttpExchange {
   }
 
   get responseHead(): ResponseHead {
-    return { status: this.response.statusCode, headers: { ...this.response.getHeaders() } };
+    const headers = this.response.getHeaders();
+    // Express and Fastify answer a copy.
+    return {
+      status: this.response.statusCode,
+      headers: this.platform === 'other' ? { ...headers } : headers,
+    };
   }
 
   setResponseHeader(name: string, value: HeaderValue): void {
@@ -172,7 +180,14 @@ export class HttpExchange {
     return this.response;
   }
 
+  /** Fastify and Node put them together anew, or look whether they did, each time they are asked. */
+  private get headers(): IncomingHttpHeaders {
+    return (this.parsedHeaders ??= this.request.headers);
+  }
+
   private get incoming(): IncomingMessage {
     return this.platformRequest.raw ?? (this.platformRequest as unknown as IncomingMessage);
   }
 }
+
+const NOBODY: readonly unknown[] = [];

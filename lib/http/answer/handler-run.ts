@@ -19,8 +19,6 @@ export interface RunRequest {
   readonly next: CallHandler;
   /** The text that the app makes of an object may be stored in place of the object. */
   readonly sendsText: boolean;
-  /** Called when the handler ran and its answer can't be shared; the next one to the same request probably neither. */
-  readonly onUnshareable: () => void;
 }
 
 /** What a handler's Observable emitted, where that is not one value, and something outside may want them all. */
@@ -40,7 +38,14 @@ export class HandlerRun {
   /** Runs the handler once more, in the background; `undefined` if it may not. */
   readonly refresh: Load<HttpAnswer | undefined> | undefined;
 
-  constructor(private readonly request: RunRequest) {
+  /**
+   * @param onUnshareable is called when the handler ran and its answer can't be shared; the next one to the same request
+   *   probably neither
+   */
+  constructor(
+    private readonly request: RunRequest,
+    private readonly onUnshareable: () => void,
+  ) {
     const { exchange, plan } = request;
     if (plan.fetching.staleWhileRevalidateMs === 0) return;
     // As Nest left it before the handler, and before anything is sent: what the answer of that run will have.
@@ -85,9 +90,10 @@ export class HandlerRun {
     const { exchange, plan } = this.request;
     // By the handler, or by something outside that lost patience: a timeout says nothing of the next request.
     if (exchange.isSent) return untouched(value);
-    const said = saidByHandler(before, exchange.responseHead, plan);
+    const after = exchange.responseHead;
+    const said = saidByHandler(before, after, plan);
     if (said !== NOTHING_SAID) {
-      const refusal = refusalOf(exchange, plan);
+      const refusal = refusalOf(after, plan);
       if (refusal?.wanted) return this.passOn(value);
       if (refusal !== undefined) return this.keepBack(value, refusal.reason);
     }
@@ -164,7 +170,7 @@ export class HandlerRun {
   }
 
   private passOn(value: unknown): HttpAnswer {
-    this.request.onUnshareable();
+    this.onUnshareable();
     return untouched(value);
   }
 

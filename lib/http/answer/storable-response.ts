@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeader } from 'node:http';
 import type { CachingPlan } from '../handlers/handler-plan.js';
-import type { HttpExchange } from '../http-exchange.js';
+import type { ResponseHead } from '../http-exchange.js';
 
 /** The statuses of answers that are stored. */
 const STORABLE_STATUS: ReadonlySet<number> = new Set([200, 203, 301, 308]);
@@ -16,12 +16,12 @@ export interface Refusal {
  * Why an answer with the status and headers that it has so far must not be shared; `undefined` if it may. Asked before
  * the handler runs, and before a hit is sent, since middleware speaks to each requester anew.
  */
-export function refusalOf(exchange: HttpExchange, plan: CachingPlan): Refusal | undefined {
-  if (!isStorableStatus(exchange.status)) return unwanted(`the status is ${exchange.status}`);
-  if (exchange.responseHeader('set-cookie') !== undefined) return unwanted('the response has a Set-Cookie');
-  const forbidden = listOf(exchange.responseHeader('cache-control')).find(forbidsSharing);
+export function refusalOf({ status, headers }: ResponseHead, plan: CachingPlan): Refusal | undefined {
+  if (!isStorableStatus(status)) return unwanted(`the status is ${status}`);
+  if (headers['set-cookie'] !== undefined) return unwanted('the response has a Set-Cookie');
+  const forbidden = listOf(headers['cache-control']).find(forbidsSharing);
   if (forbidden !== undefined) return { reason: `Cache-Control says ${forbidden}`, wanted: true };
-  const uncovered = listOf(exchange.responseHeader('vary')).find((name) => !plan.coveredByKey.has(name));
+  const uncovered = listOf(headers['vary']).find((name) => !plan.coveredByKey.has(name));
   if (uncovered === undefined) return undefined;
   return unwanted(`Vary names ${uncovered}, which is not in the key: name it in the option vary`);
 }

@@ -9,7 +9,6 @@ import { warnOfHandler } from './warn-of-handler.js';
 
 /** Of all handlers of an app. A key that is forgotten costs those who ask for it next a wait in vain. */
 const MOST_UNSHAREABLE_KEYS = 1_000;
-/** Also for answers that would be kept for ever. */
 /** Long enough that nobody waits behind a stream; short, since one odd request must not spoil a key for others. */
 const MEMORY_MS = 5_000;
 
@@ -34,8 +33,9 @@ export class HandlerPlans {
   /** The plan of a handler of a controller; `undefined` for one without `@Cached`. */
   planOf(controller: Type, handler: object): HandlerPlan | undefined {
     const known = this.plans.get(handler);
+    const found = known?.get(controller);
     // That there is none is remembered too: placed in a global list, this is asked for every route of the app.
-    if (known?.has(controller)) return known.get(controller);
+    if (found !== undefined || known?.has(controller) === true) return found;
     const options = cachedOptionsOf(handler);
     const plan = options === undefined ? undefined : this.makeSafely(controller, handler, options);
     const plans = known ?? new Map<Type, HandlerPlan | undefined>();
@@ -49,7 +49,8 @@ export class HandlerPlans {
   }
 
   isUnshareable(key: EntryKey): boolean {
-    return this.unshareable.has(key);
+    // Mostly there is none, and to ask the list would cost a look at the clock.
+    return this.unshareable.size > 0 && this.unshareable.has(key);
   }
 
   /** No request shall fail because of its plan. */

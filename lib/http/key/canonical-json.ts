@@ -17,11 +17,19 @@ export function canonicalJson(value: unknown, depth = 0): string {
   if (isPlainArray(value))
     return `[${Array.from(value, (item) => canonicalJson(item, depth + 1)).join(',')}]`;
   if (!isPlainRecord(value)) throw new TypeError(`it holds ${describe(value)}, which is not plain JSON`);
-  const members = Object.keys(value)
-    .filter((name) => value[name] !== undefined)
-    .toSorted()
-    .map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name], depth + 1)}`);
-  return `{${members.join(',')}}`;
+  return canonicalRecord(value, depth);
+}
+
+/** The same, of an object of which is known that it holds nothing but its own visible properties. */
+export function canonicalRecord(record: Readonly<Record<string, unknown>>, depth = 0): string {
+  let members = '';
+  for (const name of Object.keys(record).sort()) {
+    const value = record[name];
+    if (value === undefined) continue;
+    const comma = members === '' ? '' : ',';
+    members += `${comma}${JSON.stringify(name)}:${canonicalJson(value, depth + 1)}`;
+  }
+  return `{${members}}`;
 }
 
 /** An array that holds its items and nothing else, and is of no class that may keep more. */
@@ -39,14 +47,17 @@ function isPlainArray(value: unknown): value is readonly unknown[] {
 export function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || types.isProxy(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return (
-    (prototype === null || isObjectPrototype(prototype)) &&
-    Reflect.ownKeys(value).length === Object.keys(value).length
-  );
+  return (prototype === null || isObjectPrototype(prototype)) && showsAll(value);
+}
+
+/** Whether an object has no own properties that `Object.keys` leaves out. */
+export function showsAll(value: object): boolean {
+  return Reflect.ownKeys(value).length === Object.keys(value).length;
 }
 
 /** Also that of another realm, such as the one a Jest test runs in. */
 function isObjectPrototype(prototype: unknown): boolean {
+  if (prototype === Object.prototype) return true;
   if (typeof prototype !== 'object' || prototype === null) return false;
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
 }

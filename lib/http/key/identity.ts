@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../backends/cache-backend.js';
 import type { BypassDetail } from '../cache-status.js';
 import { canonicalJson } from './canonical-json.js';
 import { digest, digestCredential, NAMING_HEADERS } from './credential-digest.js';
@@ -42,7 +43,7 @@ const OFTEN_TOKENS: ReadonlySet<string> = new Set([
 ]);
 
 /** Who makes a request, in the scope of a handler. */
-export async function identityOf(exchange: HttpExchange, plan: CachingPlan): Promise<Identity> {
+export function identityOf(exchange: HttpExchange, plan: CachingPlan): Awaitable<Identity> {
   if (plan.scope === 'public') return ANYBODY;
   if (plan.http.identify !== undefined) return identityByApp(exchange, plan.http);
   return identityByCredentials(exchange, plan);

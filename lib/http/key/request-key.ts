@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
+import { types } from 'node:util';
 import { VersioningType } from '@nestjs/common';
 import { type EntryKey, httpKey } from '../../core/entry-key.js';
 import type { OwnKey } from '../options/cached-options.js';
-import { canonicalJson, isPlainRecord } from './canonical-json.js';
+import { canonicalJson, canonicalRecord, isPlainRecord, showsAll } from './canonical-json.js';
 import { digestCredential } from './credential-digest.js';
 import type { CachingPlan } from '../handlers/handler-plan.js';
-import type { HttpExchange } from '../http-exchange.js';
+import type { HttpExchange, ResponseHead } from '../http-exchange.js';
 import type { Identity } from './identity.js';
 import { versionHeaderOf } from './key-coverage.js';
 
@@ -18,6 +19,8 @@ export interface KeyChoice {
   readonly ownKey: OwnKey | undefined;
   /** A text that was made of an object is no use to those who need the object. */
   readonly sendsText: boolean;
+  /** What was said of the answer before its handler. */
+  readonly before: ResponseHead;
 }
 
 /**
@@ -30,25 +33,20 @@ export function requestKey(
   exchange: HttpExchange,
   plan: CachingPlan,
   identity: Extract<Identity, { known: true }>,
-  { ownKey, sendsText }: KeyChoice,
+  { ownKey, sendsText, before }: KeyChoice,
 ): EntryKey {
-  const { params, query } = ownKey === undefined ? pathAndQuery(exchange, plan) : NEITHER;
-  const parts = [
-    member('body', sendsText ? undefined : 'value'),
-    // As in every HTTP cache (RFC 9111, section 2): the tenants of an app may be told apart by nothing else.
-    member('host', exchange.hostname),
-    member('identity', isEmpty(identity.parts) ? undefined : identity.parts),
-    member('key', ownKey),
-    member('params', params),
-    member('query', query),
-    member('response', surroundingHeaders(exchange, plan)),
-    member('vary', varyOf(exchange, plan)),
-    member('version', versionOf(exchange, plan)),
-  ];
-  return httpKey(`[${routeOf(exchange, plan)},{${parts.filter((part) => part !== '').join(',')}}]`);
+  return httpKey(
+    `[${routeOf(exchange, plan)},{${sendsText ? '' : '"body":"value",'}` +
+      // As in every HTTP cache (RFC 9111, section 2): the tenants of an app may be told apart by nothing else.
+      `"host":${JSON.stringify(exchange.hostname)}` +
+      member('identity', isEmpty(identity.parts) ? undefined : identity.parts) +
+      member('key', ownKey) +
+      (ownKey === undefined ? pathAndQuery(exchange, plan) : '') +
+      member('response', surroundingHeaders(before, plan)) +
+      member('vary', varyOf(exchange, plan)) +
+      `${member('version', versionOf(exchange, plan))}}]`,
+  );
 }
-
-const NEITHER = { params: undefined, query: undefined };
 
 const routes = new WeakMap<CachingPlan, Map<string, string>>();
 
@@ -56,31 +54,30 @@ const routes = new WeakMap<CachingPlan, Map<string, string>>();
 function routeOf(exchange: HttpExchange, plan: CachingPlan): string {
   const method = plan.method ?? exchange.request.method;
   const template = exchange.routeTemplate;
-  const known = routes.get(plan) ?? new Map<string, string>();
+  const known = routes.get(plan);
   const name = `${method} ${template}`;
-  const text =
-    known.get(name) ??
-    // The template also beside a `key`: two controllers of the same name may live in different modules.
-    [method, plan.controller, plan.handler, template].map((part) => JSON.stringify(part)).join(',');
-  routes.set(plan, known.set(name, text));
-  return text;
+  const text = known?.get(name);
+  if (text !== undefined) return text;
+  // The template also beside a `key`: two controllers of the same name may live in different modules.
+  const parts = [method, plan.controller, plan.handler, template];
+  const made = parts.map((part) => JSON.stringify(part)).join(',');
+  routes.set(plan, (known ?? new Map<string, string>()).set(name, made));
+  return made;
 }
 
 function member(name: string, value: unknown): string {
-  return value === undefined ? '' : `"${name}":${canonicalJson(value)}`;
+  return value === undefined ? '' : `,"${name}":${canonicalJson(value)}`;
 }
 
-function pathAndQuery(
-  { request: { params }, query }: HttpExchange,
-  { options }: CachingPlan,
-): { readonly params: ParsedRecord; readonly query: ParsedRecord } {
+/** The members of a key for the parameters of the path and for the query. */
+function pathAndQuery({ request: { params }, query }: HttpExchange, { options }: CachingPlan): string {
   const asked = parsedRecord(query);
   const names = options.query;
   const counting =
     names === undefined
       ? asked
       : Object.fromEntries(Object.entries(asked).filter(([name]) => names.includes(name)));
-  return { params: parsedRecord(params), query: counting };
+  return `,"params":${canonicalRecord(parsedRecord(params))},"query":${canonicalRecord(counting)}`;
 }
 
 type ParsedRecord = Readonly<Record<string, unknown>>;
@@ -93,13 +90,19 @@ type ParsedRecord = Readonly<Record<string, unknown>>;
  */
 function parsedRecord(record: unknown): ParsedRecord {
   if (record === undefined || record === null) return {};
-  if (isPlainRecord(record)) return record;
-  const prototype: unknown = typeof record === 'object' ? Object.getPrototypeOf(record) : record;
-  const isEmptyPrototype =
-    typeof prototype === 'object' && prototype !== null && Reflect.ownKeys(prototype).length === 0;
-  const copy: unknown = isEmptyPrototype ? { ...(record as ParsedRecord) } : record;
-  if (isPlainRecord(copy)) return copy;
+  if (isPlainRecord(record) || isOfEmptyPrototype(record)) return record;
   throw new TypeError('its query or its parameters are not a plain object');
+}
+
+function isOfEmptyPrototype(record: unknown): record is ParsedRecord {
+  if (typeof record !== 'object' || record === null || types.isProxy(record)) return false;
+  const prototype: unknown = Object.getPrototypeOf(record);
+  return (
+    typeof prototype === 'object' &&
+    prototype !== null &&
+    Reflect.ownKeys(prototype).length === 0 &&
+    showsAll(record)
+  );
 }
 
 function isEmpty(record: object): boolean {
@@ -121,13 +124,14 @@ function versionOf(exchange: HttpExchange, { versioning }: CachingPlan): unknown
  * A digest of the headers that the response already has and that are stored with an answer. A handler may add to what
  * middleware said to one requester, or say the same once more, which no comparison tells.
  */
-function surroundingHeaders(exchange: HttpExchange, { setOutside }: CachingPlan): string | undefined {
-  const headers: [name: string, values: string | string[]][] = [];
+function surroundingHeaders(before: ResponseHead, { setOutside }: CachingPlan): string | undefined {
+  let headers: [name: string, values: string | string[]][] | undefined;
   for (const name of setOutside) {
-    const value = exchange.responseHeader(name);
-    if (value !== undefined) headers.push([name, Array.isArray(value) ? value.map(String) : String(value)]);
+    const value = before.headers[name];
+    if (value === undefined) continue;
+    (headers ??= []).push([name, Array.isArray(value) ? value.map(String) : String(value)]);
   }
-  if (headers.length === 0) return undefined;
+  if (headers === undefined) return undefined;
   return createHash('sha256').update(JSON.stringify(headers)).digest('base64url');
 }
 
