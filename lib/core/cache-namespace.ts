@@ -10,7 +10,7 @@ import {
 import { types } from 'node:util';
 import type { Awaitable } from '../backends/cache-backend.js';
 import type { CacheEngine } from './cache-engine.js';
-import type { FetchOptions } from './fetcher.js';
+import type { Fetched, FetchOptions } from './fetcher.js';
 import type { Load } from './load-timeout.js';
 import { checkName } from './names.js';
 import { checkOptionNames } from './option-names.js';
@@ -63,11 +63,20 @@ export interface LockOptions {
 /** So many entries of `setMany` are written at once: their answers come in well before the deadline of the first. */
 const WRITES_AT_ONCE = 100;
 
+/** An app that makes its ttls up must not fill the memory with them. */
+const MOST_TTLS = 100;
+
 const DEFAULT_LOCK_WAIT = '10s';
 /** Renewed three times in its life, over a network. */
 const SHORTEST_LOCK_MS = 100;
 /** A timer of Node takes at most 2^31 - 1 ms (24.8 days), and fires at once for more. */
 const LONGEST_LOCK_MS = 86_400_000;
+
+/** What `getOrSet` says of how a value is fetched. */
+type Fetching<T> = Pick<
+  FetchOptions<T>,
+  'ttlMs' | 'markers' | 'loadTimeoutMs' | 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'lock'
+>;
 
 /**
  * The operations on a cache, or on a namespace of it. A key is any string. Absent is `undefined`; `null` is a value.
@@ -82,6 +91,8 @@ export class CacheNamespace {
   readonly #path: string;
   /** One marker for each of these namespaces: every entry carries them all. */
   readonly #markers: readonly EntryKey[];
+  /** What `getOrSet` makes of a ttl: an app has a few, and gives one of them with each call. */
+  readonly #fetchingByTtl = new Map<Ttl | undefined, Fetching<unknown>>();
 
   /** @internal */
   constructor(engine: CacheEngine, path: string, markers: readonly EntryKey[]) {
@@ -91,10 +102,14 @@ export class CacheNamespace {
   }
 
   /** The fresh value under `key`, a copy of its own for each caller; `undefined` if there is none. */
-  async get<T = unknown>(key: string): Promise<T | undefined> {
-    const found = this.engine.get(this.#key(key, 'get'), this.#markers);
-    // A backend in this process has answered by now: to wait for what is there costs a turn.
-    return (types.isPromise(found) ? await found : found) as T | undefined;
+  get<T = unknown>(key: string): Promise<T | undefined> {
+    try {
+      return Promise.resolve(
+        this.engine.get(this.#key(key, 'get'), this.#markers) as Awaitable<T | undefined>,
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The fresh values under `keys`, in their order, `undefined` for each that is missing. */
@@ -165,10 +180,15 @@ export class CacheNamespace {
    * @throws UnserializableValueError if what it answers can't be stored
    * @throws RangeError for a wrong ttl, TypeError for a wrong key or tag
    */
-  async getOrSet<T>(key: string, load: Load<T>, options: Ttl | GetOrSetOptions<T> = {}): Promise<T> {
-    if (typeof load !== 'function') throw new TypeError('CacheService.getOrSet: load must be a function.');
-    const fetched = this.engine.fetch<T>(this.#key(key, 'getOrSet'), load, this.#fetching(options));
-    return types.isPromise(fetched) ? (await fetched).value : fetched.value;
+  // Not async, and neither is `get`: a hit in memory is here at once, and then a promise that is made by hand costs less.
+  getOrSet<T>(key: string, load: Load<T>, options?: Ttl | GetOrSetOptions<T>): Promise<T> {
+    try {
+      if (typeof load !== 'function') throw new TypeError('CacheService.getOrSet: load must be a function.');
+      const fetched = this.engine.fetch<T>(this.#key(key, 'getOrSet'), load, this.#fetching(options));
+      return types.isPromise(fetched) ? fetched.then(valueOf) : Promise.resolve(fetched.value);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -352,9 +372,19 @@ export class CacheNamespace {
     return { ttlMs: this.#ttlMs(ttl, method), markers: this.#markersWith(tags, method) };
   }
 
-  /** Runs on every hit, so it makes no object but the one it answers. */
-  #fetching<T>(options: Ttl | GetOrSetOptions<T>): FetchOptions<T> {
-    const given = asOptions<GetOrSetOptions<T>>(options, GET_OR_SET_OPTIONS, 'getOrSet');
+  #fetching<T>(options: Ttl | GetOrSetOptions<T> | undefined): Fetching<T> {
+    if (typeof options === 'object') {
+      return this.#fetchingWith(asOptions<GetOrSetOptions<T>>(options, GET_OR_SET_OPTIONS, 'getOrSet'));
+    }
+    const known = this.#fetchingByTtl.get(options);
+    if (known !== undefined) return known;
+    const fetching = this.#fetchingWith<unknown>(options === undefined ? {} : { ttl: options });
+    if (this.#fetchingByTtl.size < MOST_TTLS) this.#fetchingByTtl.set(options, fetching);
+    return fetching;
+  }
+
+  /** Runs on every hit with options, so it makes no object but the one it answers. */
+  #fetchingWith<T>(given: GetOrSetOptions<T>): Fetching<T> {
     const defaults = this.engine.options;
     const { ttl, tags, loadTimeout, staleWhileRevalidate, staleIfError, lock = false } = given;
     return {
@@ -387,6 +417,10 @@ const SET_MANY_TAKES_PAIRS =
   'CacheService.setMany: entries must be pairs of key and value: an array of them, a Map, or Object.entries(...).';
 
 const GET_OR_SET = 'CacheService.getOrSet';
+
+function valueOf<T>({ value }: Fetched<T>): T {
+  return value;
+}
 
 function ttlOfValue<T>(ttl: (value: T) => Ttl): TtlMs<T> {
   return (value) => toMilliseconds(ttl(value), `${GET_OR_SET}, ttl of the value`);

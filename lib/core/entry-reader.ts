@@ -1,10 +1,11 @@
 import { types } from 'node:util';
 import type { Awaitable, Stored } from '../backends/cache-backend.js';
 import { andThen } from './awaitable.js';
-import { decodeEntry, type Entry, type TagVersion } from './entry.js';
+import type { DecodedEntry, Entry, TagVersion } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { CacheEventListener } from './events.js';
 import type { PendingInvalidations } from './pending-invalidations.js';
+import { decodeStored, ResidentEntry } from './resident-entry.js';
 import type { Store } from './store.js';
 import type { TagMarkers } from './tag-markers.js';
 
@@ -12,7 +13,7 @@ import type { TagMarkers } from './tag-markers.js';
 export interface Usable {
   /** `stale`: its ttl is over, but not the time for which the reader takes it stale. */
   readonly state: 'fresh' | 'stale';
-  readonly entry: Entry;
+  readonly entry: DecodedEntry;
   readonly stored: Stored;
   /** What lies under the markers that the caller named, in their order. */
   readonly markers: readonly (Stored | undefined)[];
@@ -80,7 +81,7 @@ export class EntryReader {
    */
   private readOne(key: EntryKey, staleMs: number): Awaitable<Reading> {
     const stored = this.store.get(key);
-    if (types.isPromise(stored)) {
+    if (!(stored instanceof ResidentEntry) && types.isPromise(stored)) {
       return stored.then(
         (found) => this.judgeOne(this.decode(key, found), found, staleMs),
         () => FAILED,
@@ -90,7 +91,7 @@ export class EntryReader {
   }
 
   private judgeOne(
-    entry: Entry | undefined,
+    entry: DecodedEntry | undefined,
     stored: Stored | undefined,
     staleMs: number,
   ): Awaitable<Reading> {
@@ -161,7 +162,7 @@ export class EntryReader {
   }
 
   private judge(
-    entry: Entry | undefined,
+    entry: DecodedEntry | undefined,
     stored: Stored | undefined,
     markers: readonly EntryKey[],
     known: readonly (Stored | undefined)[],
@@ -181,10 +182,10 @@ export class EntryReader {
   }
 
   /** The entry in these bytes; none, with an event, where they are not what this package wrote. */
-  private decode(key: EntryKey | undefined, stored: Stored | undefined): Entry | undefined {
+  private decode(key: EntryKey | undefined, stored: Stored | undefined): DecodedEntry | undefined {
     if (stored === undefined) return undefined;
     try {
-      return decodeEntry(stored.bytes);
+      return decodeStored(stored);
     } catch (error) {
       if (key !== undefined) this.report({ type: 'error', operation: 'decode', key: readable(key), error });
       return undefined;
@@ -219,7 +220,7 @@ function versionsOf(
 }
 
 function settle(
-  entry: Entry | undefined,
+  entry: DecodedEntry | undefined,
   stored: Stored | undefined,
   markers: readonly (Stored | undefined)[],
   versions: ReadonlyMap<string, string | undefined>,

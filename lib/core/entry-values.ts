@@ -1,19 +1,30 @@
 import { pack, unpack } from './compression.js';
-import { encodeEntry, type Entry, type NewHeader } from './entry.js';
+import { type DecodedEntry, encodeEntry, type Entry, type NewHeader } from './entry.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { Usable } from './entry-reader.js';
 import { excerpt, messageOf, UnserializableValueError } from './errors.js';
 import type { CacheEventListener } from './events.js';
 import type { ResolvedCacheOptions } from './options.js';
-import { type CacheSerializer, serialize, type SerializedValue } from './serializer.js';
+import {
+  type CacheSerializer,
+  serialize,
+  type SerializedValue,
+  type SharingSerializer,
+} from './serializer.js';
 import { freezeJson, shareFrozen } from './shared-value.js';
+import { JSON_CODEC, parseJson, ValueSerializer } from './value.serializer.js';
 
 /** Makes values of payloads and payloads of values, as the options of a cache say. */
 export class EntryValues {
+  /** Whether plain JSON is just parsed. Not known of a serializer that extends the default one: it may do more. */
+  private readonly parsesJson: boolean;
+
   constructor(
     private readonly options: Pick<ResolvedCacheOptions, 'serializer' | 'isolate' | 'compression'>,
     private readonly report: CacheEventListener,
-  ) {}
+  ) {
+    this.parsesJson = Object.getPrototypeOf(options.serializer) === ValueSerializer.prototype;
+  }
 
   /**
    * @param serializer of values of this kind; by default the cache's, here and below
@@ -28,9 +39,13 @@ export class EntryValues {
    *
    * @param header all that the value itself does not say
    */
-  encode(value: SerializedValue, header: Omit<NewHeader, 'codec' | 'isZipped'>): Uint8Array {
+  encode(
+    value: SerializedValue,
+    header: Pick<NewHeader, 'kind' | 'storedAtMs' | 'freshUntilMs' | 'tags'>,
+  ): Uint8Array {
     const { payload, isZipped } = pack(value, this.options.compression);
-    return encodeEntry({ ...header, codec: value.codec, isZipped }, payload);
+    const { kind, storedAtMs, freshUntilMs, tags } = header;
+    return encodeEntry({ kind, codec: value.codec, storedAtMs, freshUntilMs, tags, isZipped }, payload);
   }
 
   /** The value in an entry. @throws whatever the serializer throws for a payload that it can't read */
@@ -41,13 +56,13 @@ export class EntryValues {
   /** The reader's copy of the value in a usable entry; nothing, with an event, if its payload can't be read. */
   read(
     key: EntryKey,
-    { entry, stored }: Usable,
-    serializer?: CacheSerializer,
+    { entry }: Usable,
+    serializer?: SharingSerializer,
   ): { readonly value: unknown } | undefined {
     try {
-      if (serializer !== undefined) return { value: this.decode(entry, serializer) };
-      if (this.options.isolate) return { value: this.decode(entry) };
-      return { value: shareFrozen(stored, entry, () => this.decode(entry)) };
+      if (serializer !== undefined) return { value: entry.sharedValue ?? this.readOnce(entry, serializer) };
+      if (this.options.isolate) return { value: this.decodeText(entry) };
+      return { value: entry.sharedValue ?? shareFrozen(entry, () => this.decode(entry)) };
     } catch (error) {
       this.report({ type: 'error', operation: 'decode', key: readable(key), error });
       return undefined;
@@ -67,5 +82,18 @@ export class EntryValues {
         { cause },
       );
     }
+  }
+
+  /** An HTTP answer, say, whose head takes longer to read than all the rest of a hit. */
+  private readOnce(entry: DecodedEntry, serializer: SharingSerializer): unknown {
+    const value = this.decode(entry, serializer);
+    if (serializer.keeps(value)) entry.sharedValue = value;
+    return value;
+  }
+
+  /** As `decode`. Plain JSON is parsed from its text, which is there in memory, and saves a view on bytes elsewhere. */
+  private decodeText(entry: DecodedEntry): unknown {
+    if (!this.parsesJson || entry.codec !== JSON_CODEC || entry.isZipped) return this.decode(entry);
+    return parseJson(entry.text);
   }
 }

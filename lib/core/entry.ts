@@ -77,14 +77,18 @@ function asciiJson(value: unknown): string {
 /**
  * Reads what `encodeEntry` wrote.
  *
+ * @param content the same bytes, or what they are as UTF-8 text: the payload is cut out of it
  * @throws BrokenEntryError for anything else
  */
-export function decodeEntry(bytes: Uint8Array): Entry {
-  return scanPlainHeader(bytes) ?? parseHeader(bytes);
+export function decodeEntry(bytes: Uint8Array, content: Uint8Array | string = bytes): DecodedEntry {
+  return scanPlainHeader(bytes, content) ?? parseHeader(bytes, content);
 }
 
 /** A decoded entry, whose payload is cut out when somebody asks for it. */
-class DecodedEntry implements Entry {
+export class DecodedEntry implements Entry {
+  /** The one copy of its value that all its readers share; `undefined`: they don't, or not yet. See `EntryValues`. */
+  sharedValue: unknown = undefined;
+
   constructor(
     readonly kind: EntryKind,
     readonly codec: string,
@@ -93,12 +97,24 @@ class DecodedEntry implements Entry {
     readonly freshUntilMs: number,
     readonly refreshUntilMs: number,
     readonly tags: readonly TagVersion[],
-    private readonly bytes: Uint8Array,
+    private readonly content: Uint8Array | string,
     private readonly payloadStart: number,
   ) {}
 
   get payload(): Uint8Array {
-    return this.bytes.subarray(this.payloadStart);
+    const { content, payloadStart } = this;
+    // The header is ASCII: it has as many characters as bytes.
+    return typeof content === 'string'
+      ? Buffer.from(content.slice(payloadStart))
+      : content.subarray(payloadStart);
+  }
+
+  /** The payload as UTF-8 text. Saves the view on the bytes, which costs as much as the text. */
+  get text(): string {
+    const { content, payloadStart } = this;
+    return typeof content === 'string'
+      ? content.slice(payloadStart)
+      : asBuffer(content).toString('utf8', payloadStart);
   }
 }
 
@@ -107,7 +123,7 @@ class DecodedEntry implements Entry {
  * is made of it, and no expression matched, which takes most of the time of a hit in memory. Answers `undefined` for
  * any other, for `parseHeader` to judge.
  */
-function scanPlainHeader(bytes: Uint8Array): Entry | undefined {
+function scanPlainHeader(bytes: Uint8Array, content: Uint8Array | string): DecodedEntry | undefined {
   if (bytes[0] !== 0x63 || bytes[1] !== 0x6b || bytes[2] !== 0x31 || bytes[3] !== SPACE) return undefined;
   const kind = KIND_OF_BYTE[bytes[4] ?? 0];
   const codec = bytes[5] ?? 0;
@@ -123,7 +139,7 @@ function scanPlainHeader(bytes: Uint8Array): Entry | undefined {
   const freshUntilMs = numberIn(bytes, storedTo + 1, freshTo);
   if (storedAtMs === undefined || freshUntilMs === undefined) return undefined;
   const letter = String.fromCharCode(codec);
-  return new DecodedEntry(kind, letter, isZipped, storedAtMs, freshUntilMs, 0, NO_TAGS, bytes, freshTo + 1);
+  return new DecodedEntry(kind, letter, isZipped, storedAtMs, freshUntilMs, 0, NO_TAGS, content, freshTo + 1);
 }
 
 function isCodecByte(byte: number): boolean {
@@ -145,9 +161,9 @@ function numberIn(bytes: Uint8Array, from: number, to: number): number | undefin
 }
 
 /** Reads any header. @throws BrokenEntryError */
-function parseHeader(bytes: Uint8Array): Entry {
+function parseHeader(bytes: Uint8Array, content: Uint8Array | string): DecodedEntry {
   const end = bytes.indexOf(NEWLINE);
-  const match = end < 0 ? null : HEADER.exec(latin1(bytes.subarray(0, end)));
+  const match = end < 0 ? null : HEADER.exec(asBuffer(bytes).toString('latin1', 0, end));
   if (!match) throw new BrokenEntryError('These bytes do not begin with the header of an entry.');
   const [, letter = '', codec = '', zipped, storedAt, freshUntil, refreshUntil = 0, tags] = match;
   return new DecodedEntry(
@@ -158,13 +174,13 @@ function parseHeader(bytes: Uint8Array): Entry {
     freshUntil === 'never' ? Infinity : Number(freshUntil),
     Number(refreshUntil),
     tags === undefined ? NO_TAGS : parseTags(tags),
-    bytes,
+    content,
     end + 1,
   );
 }
 
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function parseTags(json: string): readonly TagVersion[] {

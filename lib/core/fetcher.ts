@@ -9,7 +9,7 @@ import type { EventHub } from './event-hub.js';
 import { isRefreshing } from './lease.js';
 import { type Load, waitWithTimeout } from './load-timeout.js';
 import type { Admission, Loaded, Loader, LoadRequest, TtlMs } from './loader.js';
-import type { CacheSerializer } from './serializer.js';
+import type { SharingSerializer } from './serializer.js';
 import type { Flight, Sight, SingleFlight } from './single-flight.js';
 import type { TagMarkers } from './tag-markers.js';
 
@@ -38,7 +38,7 @@ export interface FetchOptions<T> {
    * Turns these values into payloads and back. What it reads is handed to the caller as it is, with `isolate: false`
    * too. Default: the cache's.
    */
-  readonly serializer?: CacheSerializer;
+  readonly serializer?: SharingSerializer;
   /** Loads in the background, where nobody waits for it. Default: the load itself. */
   readonly refresh?: Load<T>;
 }
@@ -104,7 +104,7 @@ export class Fetcher {
   private hit<T>(
     key: EntryKey,
     reading: Usable,
-    serializer: CacheSerializer | undefined,
+    serializer: SharingSerializer | undefined,
     stale?: Fetched<T>['stale'],
   ): Fetched<T> | undefined {
     const found = this.values.read(key, reading, serializer);
@@ -292,12 +292,27 @@ export const NOT_CACHED = {
   ageMs: 0,
 } as const;
 
+/** Name by name: to spread the options takes longer than the load of many a value. */
 function requestOf<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): FetchRequest<T> {
-  const { kind = 'value', admit = storeAll, onUnserializable = 'reject', excuses = excuseAll } = options;
-  const { markers, refresh = load, serializer, ...rest } = options;
-  const staleMs = staleMsOf(options);
-  const filled = { ...rest, staleMs, kind, admit, onUnserializable, excuses, serializer };
-  return { key, markers, load, refresh, options: filled };
+  return {
+    key,
+    markers: options.markers,
+    load,
+    refresh: options.refresh ?? load,
+    options: {
+      ttlMs: options.ttlMs,
+      loadTimeoutMs: options.loadTimeoutMs,
+      staleWhileRevalidateMs: options.staleWhileRevalidateMs,
+      staleIfErrorMs: options.staleIfErrorMs,
+      staleMs: staleMsOf(options),
+      lock: options.lock,
+      kind: options.kind ?? 'value',
+      admit: options.admit ?? storeAll,
+      onUnserializable: options.onUnserializable ?? 'reject',
+      excuses: options.excuses ?? excuseAll,
+      serializer: options.serializer,
+    },
+  };
 }
 
 /** How long after its ttl an entry can be of use. */

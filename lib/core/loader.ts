@@ -5,7 +5,7 @@ import type { EntryValues } from './entry-values.js';
 import { EntryTooLargeError, LoadTimeoutError } from './errors.js';
 import type { CacheEventListener, NotStored } from './events.js';
 import { type Load, runWithTimeout } from './load-timeout.js';
-import type { CacheSerializer, SerializedValue } from './serializer.js';
+import type { SerializedValue, SharingSerializer } from './serializer.js';
 import type { Flight } from './single-flight.js';
 import type { Store } from './store.js';
 import { lifeAfterTtlMs } from './store-life.js';
@@ -33,7 +33,7 @@ export interface LoadOptions<T> {
   /** Whether a value that can't be serialized is an error of the caller, or is handed to it as it is. */
   readonly onUnserializable: 'reject' | 'own';
   /** `undefined`: the cache's. */
-  readonly serializer: CacheSerializer | undefined;
+  readonly serializer: SharingSerializer | undefined;
 }
 
 /** How long a value stays fresh, in milliseconds, or what says so once it is there. */

@@ -23,6 +23,12 @@ export interface CacheSerializer {
   deserialize(codec: string, payload: Uint8Array): unknown;
 }
 
+/** A serializer of values that nobody changes, so that those who read one may share it. */
+export interface SharingSerializer extends CacheSerializer {
+  /** Whether a value that it read may be kept beside its entry, and handed to all who read that. */
+  keeps(value: unknown): boolean;
+}
+
 /**
  * What a serializer makes of a value, checked: what no header can name would be written, and never read again.
  *

@@ -1,19 +1,14 @@
-import type { Stored } from '../backends/cache-backend.js';
-import type { Entry } from './entry.js';
-
-const shared = new WeakMap<Stored, unknown>();
+import type { DecodedEntry } from './entry.js';
+import { JSON_CODEC } from './value.serializer.js';
 
 /**
  * The one frozen copy of a value that all its readers share, for `isolate: false`. Of a value that can't be frozen
  * through and through each reader gets its own copy.
  */
-export function shareFrozen(stored: Stored, entry: Entry, decode: () => unknown): unknown {
+export function shareFrozen(entry: DecodedEntry, decode: () => unknown): unknown {
   if (!isFreezable(entry.codec)) return decode();
-  const known = shared.get(stored);
-  if (known !== undefined) return known;
-  const value = freezeJson(entry.codec, decode());
-  shared.set(stored, value);
-  return value;
+  entry.sharedValue ??= freeze(decode());
+  return entry.sharedValue;
 }
 
 /** The value, frozen through and through where it is plain JSON: a miss answers what a hit will. */
@@ -23,7 +18,7 @@ export function freezeJson(codec: string, value: unknown): unknown {
 
 /** A Map or a Date can't be frozen, so only plain JSON is. */
 function isFreezable(codec: string): boolean {
-  return codec === 'j';
+  return codec === JSON_CODEC;
 }
 
 function freeze(value: unknown): unknown {

@@ -115,13 +115,18 @@ export class SingleFlight<T> {
   ): Flight<T> {
     const flight = new Flight<T>(markers, () => this.now(), first);
     this.flights.set(key, flight);
-    // In a later microtask, so that whoever is called from within `run` and asks for the same key finds a result.
-    flight.result = Promise.resolve()
-      .then(() => run(flight))
-      .finally(() => {
-        if (this.flights.get(key) === flight) this.flights.delete(key);
-      });
+    flight.result = this.fly(key, flight, run);
     return flight;
+  }
+
+  private async fly(key: EntryKey, flight: Flight<T>, run: (flight: Flight<T>) => Promise<T>): Promise<T> {
+    // In a later microtask, so that whoever is called from within `run` and asks for the same key finds a result.
+    await Promise.resolve();
+    try {
+      return await run(flight);
+    } finally {
+      if (this.flights.get(key) === flight) this.flights.delete(key);
+    }
   }
 
   /** A load that nobody may join. */

@@ -12,6 +12,7 @@ import {
   messageOf,
 } from './errors.js';
 import type { BackendOperation, CacheEventListener } from './events.js';
+import { ResidentEntry } from './resident-entry.js';
 
 /**
  * The backend as the engine sees it: every operation has a deadline, every failure is a typed error and an event.
@@ -46,7 +47,9 @@ export class Store {
     } catch (error) {
       throw this.failed('get', key, error);
     }
-    if (types.isPromise(answer)) return this.await('get', key, this.readDeadlineMs, answer);
+    if (!(answer instanceof ResidentEntry) && types.isPromise(answer)) {
+      return this.await('get', key, this.readDeadlineMs, answer);
+    }
     if (!this.hasServer) this.succeeded();
     return answer;
   }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Stored } from '../backends/cache-backend.js';
-import { decodeEntry, encodeEntry, type TagVersion } from './entry.js';
+import { encodeEntry, type TagVersion } from './entry.js';
 import { type EntryKey, readable, tagKey } from './entry-key.js';
 import { BackendUnavailableError, BrokenEntryError, excerpt } from './errors.js';
+import { decodeStored } from './resident-entry.js';
 import type { Store } from './store.js';
 
 /** Longer than any sensible ttl; a marker that is lost earlier only costs a reload of the entries that carry it. */
@@ -12,6 +13,7 @@ const ATTEMPTS = 3;
 /** Each tag of an entry is one more key to read with it. */
 const MOST_TAGS = 64;
 const NO_MARKERS: readonly EntryKey[] = [];
+const NO_TAGS: readonly TagVersion[] = [];
 
 /**
  * The markers of these tags, without repeats.
@@ -63,6 +65,7 @@ export class TagMarkers {
     markers: readonly EntryKey[],
     stored: readonly (Stored | undefined)[],
   ): Promise<readonly TagVersion[]> {
+    if (markers.length === 0) return NO_TAGS;
     return Promise.all(
       markers.map(async (marker, index) => [marker, await this.ensureOne(marker, stored[index])] as const),
     );
@@ -124,9 +127,9 @@ function encode(version: string): Uint8Array {
 
 function readVersion(stored: Stored): { version: string; freshUntilMs: number } | undefined {
   try {
-    const { kind, payload, freshUntilMs } = decodeEntry(stored.bytes);
+    const { kind, text, freshUntilMs } = decodeStored(stored);
     if (kind !== 'tag') return undefined;
-    return { version: Buffer.from(payload).toString('latin1'), freshUntilMs };
+    return { version: text, freshUntilMs };
   } catch (error) {
     if (error instanceof BrokenEntryError) return undefined;
     throw error;

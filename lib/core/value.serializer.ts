@@ -4,7 +4,8 @@ import { errorFromParts, PortableError } from './portable-error.js';
 import { isJson, toData } from './plain-data.js';
 import type { CacheSerializer, SerializedValue } from './serializer.js';
 
-const JSON_CODEC = 'j';
+/** The letter of plain JSON. */
+export const JSON_CODEC = 'j';
 const DEVALUE_CODEC = 'd';
 
 /** devalue takes an answer that is falsy for "not mine": so the text of an empty Buffer comes in an array. */
@@ -58,8 +59,13 @@ function escapeLoneSurrogates(text: string): string {
   );
 }
 
-/** An own `__proto__` is harmless until somebody assigns it further. This package does not write one. */
-function parseJson(text: string): unknown {
+/**
+ * What plain JSON says.
+ *
+ * @throws SyntaxError for anything else; UnserializableValueError for an own `__proto__`, which is harmless until
+ *   somebody assigns it further: this package does not write one
+ */
+export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
   // In JSON text the name may also hide behind escapes of its underscores (\\u005f).
   if (text.includes('__proto__') || text.includes('\\u005')) isJson(value);

@@ -23,6 +23,60 @@ describe('InMemoryBackend', () => {
     expect(['a', 'b', 'c', 'd'].filter((key) => backend.get(key))).toEqual(['a', 'c', 'd']);
   });
 
+  it('evicts in the order of use, in which a write is one and a refused replace is none', () => {
+    const backend = new InMemoryBackend({ maxEntries: 3 });
+    const evicted: string[] = [];
+    backend.watchEvictions((key) => evicted.push(key));
+    for (const key of ['a', 'b', 'c', 'a', 'c']) backend.set(key, bytesOf(key), Infinity);
+    backend.replace('b', 'of somebody else', bytesOf('b'), Infinity);
+    backend.delete(['c']);
+    for (const key of ['d', 'e', 'f', 'g']) backend.set(key, bytesOf(key), Infinity);
+    expect(evicted).toEqual(['b', 'a', 'd']);
+  });
+
+  it('keeps what was read or written before it evicted it, for those who still hold it', () => {
+    const backend = new InMemoryBackend({ maxEntries: 1 });
+    const held = backend.set('key', bytesOf('held'), Infinity) as { bytes: Uint8Array };
+    for (let index = 0; index < 5_000; index++) backend.set(`key${index}`, bytesOf('other'), Infinity);
+    expect(Buffer.from(held.bytes).toString()).toBe('held');
+  });
+
+  it.each([
+    ['e', 4],
+    ['é', 3],
+    ['語', 3],
+  ])('counts two bytes for each character of a text of %s that is not ASCII', (character, most) => {
+    const backend = new InMemoryBackend({ maxBytes: 3_000 });
+    const keys = ['a', 'b', 'c', 'd', 'f'];
+    for (const key of keys) backend.set(key, bytesOf(character.repeat(300)), Infinity);
+    expect(keys.filter((key) => backend.get(key))).toHaveLength(most);
+  });
+
+  it('has room again for as many entries after a clear', () => {
+    const backend = new InMemoryBackend({ maxEntries: 2 });
+    for (const key of ['a', 'b', 'c']) backend.set(key, bytesOf(key), 60_000);
+    backend.clear();
+    for (const key of ['d', 'e']) backend.set(key, bytesOf(key), 60_000);
+    expect(backend.getMany(['a', 'b', 'c', 'd', 'e']).map((entry) => entry !== undefined)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+    ]);
+  });
+
+  it('finds every key among many that begin and end alike', () => {
+    const backend = new InMemoryBackend();
+    const keys = [
+      '',
+      'x',
+      ...Array.from({ length: 2_000 }, (_, index) => `["GET","/cafes",{"id":"${index}"},"public"]`),
+    ];
+    for (const key of keys) backend.set(key, bytesOf(key), Infinity);
+    expect(keys.every((key) => Buffer.from(backend.get(key)?.bytes ?? 'none').toString() === key)).toBe(true);
+  });
+
   it('evicts when its entries take too many bytes', () => {
     const backend = new InMemoryBackend({ maxBytes: 10_000 });
     for (let index = 0; index < 100; index++) backend.set(`key${index}`, Buffer.alloc(1_000), Infinity);
@@ -86,11 +140,24 @@ describe('InMemoryBackend', () => {
     await expect(run).resolves.toMatchObject({ stdout: 'written\n' });
   });
 
-  it('shares no memory with the one who wrote', () => {
+  it.each([100, 3_000])('does not see what becomes of the pool that %j bytes were written from', (length) => {
     const backend = new InMemoryBackend();
-    const pooled = Buffer.from('a small text lies in a pool that many share');
+    const pooled = Buffer.from('x'.repeat(length));
     backend.set('key', pooled, Infinity);
-    expect(backend.get('key')?.bytes.buffer).not.toBe(pooled.buffer);
+    pooled.fill('y');
+    expect(Buffer.from(backend.get('key')?.bytes ?? []).toString()).toBe('x'.repeat(length));
+  });
+
+  it.each([
+    ['ASCII', bytesOf('a text')],
+    ['text beyond Latin-1', bytesOf('日本語のカフェ')],
+    ['bytes that are no text', Buffer.from([0xff, 0x00, 0xc3, 0x28])],
+    ['nothing', new Uint8Array()],
+    ['a view in the middle of other bytes', Buffer.from('-a text-').subarray(1, 7)],
+  ])('answers %s as it was written', (_, bytes) => {
+    const backend = new InMemoryBackend();
+    backend.set('key', bytes, Infinity);
+    expect(Buffer.from(backend.get('key')?.bytes ?? 'none')).toEqual(Buffer.from(bytes));
   });
 
   it('is empty after it was closed', async () => {

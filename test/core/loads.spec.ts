@@ -105,3 +105,54 @@ describe('A caller', () => {
     await expect(cache.getOrSet('key', () => 1)).rejects.toThrow(/"key" can't be read back: not implemented/);
   });
 });
+
+type Take = (signal: unknown) => string;
+
+const withDefault =
+  (take: Take) =>
+  (signal: unknown = null): string =>
+    take(signal);
+
+/** Every way in which a function gets at its argument. */
+const TAKERS: Readonly<Record<string, (take: Take) => (signal: AbortSignal) => string>> = {
+  'a parameter': (take) => (signal) => take(signal),
+  'a parameter with a default': withDefault,
+  'a rest parameter':
+    (take) =>
+    (...all) =>
+      take(all[0]),
+  arguments: (take) =>
+    function () {
+      return take(arguments[0]);
+    },
+  'a function that is bound': (take) => ((_: null, signal: AbortSignal) => take(signal)).bind(null, null),
+  'a Proxy': (take) => new Proxy(() => '', { apply: (_load, _this, all) => take(all[0]) }),
+};
+
+describe('A load', () => {
+  it.each(Object.entries(TAKERS))('gets its signal through %s', async (_, taking) => {
+    const seen: unknown[] = [];
+    const load = taking((signal) => String(seen.push(signal)));
+    await new CacheService(new InMemoryBackend()).getOrSet('key', load);
+    expect(seen).toEqual([expect.any(AbortSignal)]);
+  });
+
+  it.each([
+    () => 'value',
+    async () => 'value',
+    async function () {
+      return 'value';
+    },
+  ])('may take nothing', async (load) => {
+    expect(await new CacheService(new InMemoryBackend()).getOrSet('key', load)).toBe('value');
+  });
+
+  it('that takes nothing is given up after its loadTimeout as well', async () => {
+    const cache = new CacheService(new InMemoryBackend());
+    const never = new Promise<string>(() => undefined);
+    await expect(cache.getOrSet('key', () => never, { loadTimeout: '10ms' })).rejects.toThrow(
+      LoadTimeoutError,
+    );
+    expect(await cache.getOrSet('key', () => 'loaded')).toBe('loaded');
+  });
+});

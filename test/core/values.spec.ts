@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { CacheService, InMemoryBackend, UnserializableValueError } from 'nestjs-cachekit';
+import { CacheService, InMemoryBackend, UnserializableValueError, ValueSerializer } from 'nestjs-cachekit';
 import { describe, expect, it } from 'vitest';
 
 class Price {
@@ -182,5 +182,35 @@ describe('A stored value', () => {
     expect(await upperCase.getOrSet('key', () => 'value')).toBe('U:VALUE');
     expect(await upperCase.get('key')).toBe('U:VALUE');
     expect(await new CacheService(backend).get('key')).toBeUndefined();
+  });
+
+  it('is read by a serializer that extends the default one, on every hit', async () => {
+    class Reviving extends ValueSerializer {
+      override deserialize(codec: string, payload: Uint8Array): unknown {
+        return { revived: super.deserialize(codec, payload) };
+      }
+    }
+    const reviving = new CacheService(new InMemoryBackend(), { serializer: new Reviving() });
+    await reviving.set('key', { a: 1 });
+    expect(await reviving.get('key')).toEqual({ revived: { a: 1 } });
+    expect(await reviving.get('key')).toEqual({ revived: { a: 1 } });
+  });
+
+  it('that is short or long, and of any letters, is read from memory as it was written', async () => {
+    for (const text of ['a', 'ü', '語', '🙂', '\ud800', '\ufeff', '\n']) {
+      for (const length of [1, 500, 5_000]) {
+        await cache.set('key', text.repeat(length));
+        expect(await cache.get('key')).toBe(text.repeat(length));
+        expect(await cache.get('key')).toBe(text.repeat(length));
+      }
+    }
+  });
+
+  it('with an own __proto__ in the store is no value, however often it is read', async () => {
+    const backend = new InMemoryBackend();
+    backend.set('v:key', Buffer.from('ck1 vj 1 9999999999999\n{"__proto__":{"a":1}}'), 60_000);
+    const reader = new CacheService(backend);
+    expect(await reader.get('key')).toBeUndefined();
+    expect(await reader.get('key')).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { BrokenEntryError } from '../../core/errors.js';
-import type { CacheSerializer, SerializedValue } from '../../core/serializer.js';
+import type { CacheSerializer, SerializedValue, SharingSerializer } from '../../core/serializer.js';
 import { ValueSerializer } from '../../core/value.serializer.js';
 import type { AnswerBody, AnswerHead, HeaderValue, HttpAnswer } from './http-answer.js';
 import { isStorableStatus } from './storable-response.js';
@@ -8,6 +8,10 @@ import { isStorableStatus } from './storable-response.js';
 /** The letter of an answer that is stored as a line of JSON about it, and the very bytes that are sent. */
 const ANSWER_CODEC = 'a';
 const NEWLINE = 0x0a;
+/** Node writes a short text together with the headers, and bytes by themselves. */
+const MOST_BYTES_AS_TEXT = 16_384;
+/** To read a longer one again takes little, beside sending it. */
+const MOST_CHARACTERS_KEPT = 4_096;
 
 /** What stands before the body. What is `undefined` is left out. */
 interface StoredHead extends Partial<AnswerHead> {
@@ -21,7 +25,7 @@ interface StoredHead extends Partial<AnswerHead> {
  *
  * Where the app has a serializer of its own, the whole answer goes through that: it may encrypt what is stored.
  */
-export class AnswerSerializer implements CacheSerializer {
+export class AnswerSerializer implements SharingSerializer {
   private readonly storesPlain: boolean;
 
   /** @param values the serializer of the cache */
@@ -39,7 +43,7 @@ export class AnswerSerializer implements CacheSerializer {
       ...(etag !== undefined && { etag }),
     };
     if (!this.storesPlain) return this.values.serialize({ ...head, content: contentOf(body) });
-    if (body.kind === 'json') return plain(head, body.bytes);
+    if (body.kind === 'json') return plain(head, body.content);
     if (body.kind === 'text') return plain(head, body.text);
     const { codec, payload } = this.values.serialize(body.value);
     return plain({ ...head, codec }, payload);
@@ -55,8 +59,19 @@ export class AnswerSerializer implements CacheSerializer {
     return { ...headOf(head), body: this.bodyOf(head, content) };
   }
 
+  /**
+   * A short text, which takes about as much memory again. A value, or a list of headers that Node was given, may be
+   * changed by what lies outside the cache.
+   */
+  keeps({ body, headers }: HttpAnswer): boolean {
+    if (body.kind === 'value' || Object.values(headers).some(Array.isArray)) return false;
+    const content = body.kind === 'text' ? body.text : body.content;
+    return typeof content === 'string' && content.length <= MOST_CHARACTERS_KEPT;
+  }
+
   private bodyOf({ body, codec = '' }: StoredHead, content: Uint8Array): AnswerBody {
-    if (body === 'json') return { kind: body, bytes: content };
+    if (body === 'json')
+      return { kind: body, content: content.length > MOST_BYTES_AS_TEXT ? content : textOf(content) };
     if (body === 'text') return { kind: body, text: textOf(content) };
     return { kind: 'value', value: this.values.deserialize(codec, content) };
   }
@@ -68,7 +83,7 @@ export class AnswerSerializer implements CacheSerializer {
     if (head.body === 'value') return { ...headOf(head), body: { kind: 'value', value: content } };
     if (typeof content !== 'string') throw broken('its body is not a text');
     const body: AnswerBody =
-      head.body === 'text' ? { kind: 'text', text: content } : { kind: 'json', bytes: Buffer.from(content) };
+      head.body === 'text' ? { kind: 'text', text: content } : { kind: 'json', content };
     return { ...headOf(head), body };
   }
 }
@@ -80,7 +95,7 @@ function plain(head: StoredHead, content: string | Uint8Array): SerializedValue 
 }
 
 function contentOf(body: AnswerBody): unknown {
-  if (body.kind === 'json') return textOf(body.bytes);
+  if (body.kind === 'json') return typeof body.content === 'string' ? body.content : textOf(body.content);
   return body.kind === 'text' ? body.text : body.value;
 }
 

@@ -120,7 +120,7 @@ export class HandlerRun {
     // A lone surrogate is not the same after UTF-8.
     if (typeof value === 'string' && value.isWellFormed()) return { kind: 'text', text: value };
     const text = sendsText ? this.jsonOf(value, surface) : undefined;
-    if (text !== undefined) return { kind: 'json', bytes: Buffer.from(text) };
+    if (text !== undefined) return { kind: 'json', content: text };
     return whyNotShareable(value, exchange, plan, surface.status) ?? { kind: 'value', value };
   }
 
@@ -138,7 +138,7 @@ export class HandlerRun {
 
   private etagOf(body: AnswerBody): string | undefined {
     if (body.kind === 'value') return undefined;
-    return etagOf(body.kind === 'json' ? body.bytes : Buffer.from(body.text), this.request.exchange);
+    return etagOf(Buffer.from(body.kind === 'json' ? body.content : body.text), this.request.exchange);
   }
 
   private isStored(value: unknown): boolean {

@@ -15,12 +15,13 @@ export interface AnswerHead {
 
 /**
  * What is sent:
- * - `json`: the text that the app makes of the handler's object, in UTF-8
+ * - `json`: the text that the app makes of the handler's object; a long one that comes out of the store as it lies
+ *   there, in UTF-8
  * - `text`: the text that the handler answered
  * - `value`: something that the platform turns into a body each time
  */
 export type AnswerBody =
-  | { readonly kind: 'json'; readonly bytes: Uint8Array }
+  | { readonly kind: 'json'; readonly content: string | Uint8Array }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'value'; readonly value: unknown };
 

@@ -8,8 +8,6 @@ import type { AnswerBody, HttpAnswer } from './http-answer.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const NOT_MODIFIED = 304;
-/** Node writes a short text together with the headers, and bytes by themselves. */
-const MOST_BYTES_AS_TEXT = 16_384;
 
 /** One answer of the cache, on its way to a client. */
 export interface Sending {
@@ -57,13 +55,16 @@ function sendText({ etag, body }: HttpAnswer, exchange: HttpExchange): unknown {
 /** The platforms would take the JSON for plain text. */
 function bodyWithType(body: AnswerBody, exchange: HttpExchange): unknown {
   if (body.kind !== 'json') return bodyOf(body, exchange);
-  if (exchange.responseHeader('content-type') !== undefined) return textOf(body.bytes);
+  if (exchange.responseHeader('content-type') !== undefined) return textOf(body.content);
   exchange.setResponseHeader('Content-Type', JSON_TYPE);
   return bodyOf(body, exchange);
 }
 
+const CONDITIONS = ['if-none-match', 'if-modified-since'] as const;
+
 /** Conditions count where the answer would be 200 without them (RFC 9110, section 13.2.1). */
 function isKnownToClient(exchange: HttpExchange): boolean {
+  if (!CONDITIONS.some((name) => exchange.header(name) !== undefined)) return false;
   if (exchange.status < 200 || exchange.status > 299) return false;
   return isNotModified(exchange.request.headers, {
     etag: exchange.responseHeader('etag'),
@@ -75,8 +76,9 @@ function bodyOf(body: AnswerBody | undefined, exchange: HttpExchange): unknown {
   if (body === undefined) return undefined;
   if (body.kind === 'value') return body.value;
   if (body.kind === 'text') return body.text;
-  const isShort = body.bytes.length <= MOST_BYTES_AS_TEXT;
-  return isShort || !takesBytes(exchange) ? textOf(body.bytes) : bufferOf(body.bytes);
+  const { content } = body;
+  if (typeof content === 'string') return content;
+  return takesBytes(exchange) ? bufferOf(content) : textOf(content);
 }
 
 function setAge(exchange: HttpExchange, { ageMs }: Fetched<unknown>): void {
@@ -105,6 +107,6 @@ function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function textOf(bytes: Uint8Array): string {
-  return bufferOf(bytes).toString();
+function textOf(content: string | Uint8Array): string {
+  return typeof content === 'string' ? content : bufferOf(content).toString();
 }
