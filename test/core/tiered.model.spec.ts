@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type CacheBackend, InMemoryBackend, TieredBackend } from 'nestjs-cachekit';
 import { describe, it } from 'vitest';
+import { patient } from '../remote-backends.js';
 import { tellStories } from './stories.js';
 import { FarBackend, Network } from './tiered-stage.js';
 
@@ -32,7 +33,7 @@ function tiers(random: () => number, count: number): CacheBackend[] {
   const [store, network] = [new InMemoryBackend(), new SlowNetwork(random)];
   return Array.from({ length: count }, () => {
     const near = new InMemoryBackend({ maxEntries: 1 + Math.floor(random() * 20) });
-    return new TieredBackend({ near, far: new FarBackend(store, network) });
+    return new TieredBackend({ near, far: patient(new FarBackend(store, network)) });
   });
 }
 
