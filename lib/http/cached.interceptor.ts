@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { types } from 'node:util';
-import { from, type Observable, of } from 'rxjs';
+import { defer, from, type Observable, of } from 'rxjs';
 import type { Awaitable } from '../backends/cache-backend.js';
 import { type Fetched, NOT_CACHED } from '../core/fetcher.js';
 import { sendsTextAlike } from './answer/app-text.js';
@@ -84,7 +84,9 @@ export class CachedInterceptor implements NestInterceptor {
     }
     const run = new HandlerRun(asking, () => this.plans.rememberUnshareable(key));
     const fetched = fetchAnswer(question, plan, run);
-    return types.isPromise(fetched) ? fetched.then((found) => send(found, asking)) : send(fetched, asking);
+    if (!types.isPromise(fetched)) return send(fetched, asking);
+    // Who has lost patience meanwhile never subscribes: its response is being sent, or belongs to an error.
+    return fetched.then((found) => defer(() => send(found, asking)));
   }
 }
 

@@ -28,6 +28,8 @@ export interface HttpRequest {
 interface PlatformRequest extends HttpRequest {
   /** Express. */
   readonly route?: { readonly path?: string | RegExp };
+  /** Express: where the app is mounted in another one; empty where it is not. */
+  readonly baseUrl?: string;
   /** Fastify. */
   readonly routeOptions?: { readonly url?: string };
   /** Fastify: Node's request, which is also what Nest middleware gets there. */
@@ -96,6 +98,12 @@ export class HttpExchange {
   get routeTemplate(): string | null {
     const template = this.platformRequest.routeOptions?.url ?? this.platformRequest.route?.path;
     return template === undefined ? null : String(template);
+  }
+
+  /** The path below which the app is mounted in another one, as it was sent; `undefined` where it is not. */
+  get mountPath(): string | undefined {
+    const { baseUrl = '' } = this.platformRequest;
+    return baseUrl === '' ? undefined : baseUrl;
   }
 
   /** The host that the request is for, as Nest's host filter sees it; `null` if it names none. */

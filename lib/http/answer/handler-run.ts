@@ -1,6 +1,6 @@
 import type { CallHandler } from '@nestjs/common';
 import { lastValueFrom, toArray } from 'rxjs';
-import { appTextOf } from './app-text.js';
+import { appTextOf, writersOf } from './app-text.js';
 import { etagOf } from './etag.js';
 import { type AnswerBody, type HttpAnswer, untouched } from './http-answer.js';
 import { NOTHING_SAID, saidByHandler, type SaidByHandler } from './replayed-head.js';
@@ -57,11 +57,19 @@ export class HandlerRun {
   readonly load = async (signal: AbortSignal): Promise<HttpAnswer | undefined> => {
     const { exchange } = this.request;
     const before = exchange.responseHead;
+    const writers = writersOf(exchange);
     const value = await answerOf(this.request);
     // Given up by the cache: the request has been answered with an error, and nobody wants this any more.
     if (signal.aborted) return untouched(value);
     this.answer = { value };
-    return this.safely(value, () => this.judgeHead(value, before));
+    return this.safely(value, () => {
+      const after = writersOf(exchange);
+      if (writers.every((one, index) => one === after[index])) return this.judgeHead(value, before);
+      return this.keepBack(
+        value,
+        'the handler, or something inside the cache, changes how its response writes a body',
+      );
+    });
   };
 
   /** What the handler answered, before it went through the cache; `undefined` if it has not answered. */

@@ -43,10 +43,16 @@ export function isPlainAnswer(value: unknown, seen: Set<object> = new Set()): bo
 function contentsOf(value: object, prototype: unknown): readonly unknown[] | undefined {
   const own = Reflect.ownKeys(value).length;
   if (Array.isArray(value)) {
-    return prototype === Array.prototype && own === value.length + 1 ? value : undefined;
+    return prototype === Array.prototype && own === value.length + 1 && isList(value) ? value : undefined;
   }
   if (types.isMap(value)) return prototype === Map.prototype && own === 0 ? [...value].flat() : undefined;
   if (types.isSet(value)) return prototype === Set.prototype && own === 0 ? [...value] : undefined;
   const isPlain = prototype === null || prototype === Object.prototype;
   return isPlain && own === Object.keys(value).length ? Object.values(value) : undefined;
+}
+
+/** Whether an array has all its items and no other name: one that stands in for a missing item comes last. */
+function isList(array: readonly unknown[]): boolean {
+  const names = Object.keys(array);
+  return names.length === array.length && (names.length === 0 || names.at(-1) === String(array.length - 1));
 }

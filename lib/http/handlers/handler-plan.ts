@@ -15,9 +15,9 @@ import { type HandlerInputs, readInputs } from './handler-inputs.js';
 import { type CacheScope, missingIdentify, type ResolvedHttpOptions } from '../options/http-options.js';
 import {
   interceptorsOf,
-  isClassSerializer,
   isExactly,
   isOf,
+  isUsualSerializer,
   type ListedInterceptor,
   listOf,
   nameOf,
@@ -257,7 +257,7 @@ function surroundingsOf(
   const first = all.findIndex(isCache);
   // Where the cache is in no list, nobody knows what lies outside.
   if (first < 0) return { outside: all.map(nameOf), movedInside: [], inside: all.map(nameOf) };
-  const altersInside = (one: ListedInterceptor): boolean => !isClassSerializer(one) && !onlyWatches(one);
+  const altersInside = (one: ListedInterceptor): boolean => !isUsualSerializer(one) && !onlyWatches(one);
   const outside = all.slice(0, first).filter((one) => !onlyWatches(one));
   const movedInside = all.slice(first + 1, all.length - listOf(handler).length).filter(altersInside);
   const inside = all.slice(first + 1).filter(altersInside);

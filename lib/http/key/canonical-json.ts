@@ -13,7 +13,8 @@ const DEEPEST = 100;
 export function canonicalJson(value: unknown, depth = 0): string {
   if (depth > DEEPEST) throw new TypeError('it is nested too deeply');
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return JSON.stringify(value);
-  if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
+  if (typeof value === 'number' && Number.isFinite(value))
+    return Object.is(value, -0) ? '-0' : JSON.stringify(value);
   if (isPlainArray(value))
     return `[${Array.from(value, (item) => canonicalJson(item, depth + 1)).join(',')}]`;
   if (!isPlainRecord(value)) throw new TypeError(`it holds ${describe(value)}, which is not plain JSON`);
@@ -25,9 +26,8 @@ export function canonicalRecord(record: Readonly<Record<string, unknown>>, depth
   let members = '';
   for (const name of Object.keys(record).sort()) {
     const value = record[name];
-    if (value === undefined) continue;
     const comma = members === '' ? '' : ',';
-    members += `${comma}${JSON.stringify(name)}:${canonicalJson(value, depth + 1)}`;
+    members += `${comma}${JSON.stringify(name)}:${value === undefined ? 'undefined' : canonicalJson(value, depth + 1)}`;
   }
   return `{${members}}`;
 }
@@ -59,7 +59,11 @@ export function showsAll(value: object): boolean {
 function isObjectPrototype(prototype: unknown): boolean {
   if (prototype === Object.prototype) return true;
   if (typeof prototype !== 'object' || prototype === null) return false;
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
+  return (
+    Object.getPrototypeOf(prototype) === null &&
+    Object.hasOwn(prototype as object, 'isPrototypeOf') &&
+    Object.keys(prototype as object).length === 0
+  );
 }
 
 function describe(value: unknown): string {

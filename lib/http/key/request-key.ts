@@ -42,6 +42,8 @@ export function requestKey(
       member('identity', isEmpty(identity.parts) ? undefined : identity.parts) +
       member('key', ownKey) +
       (ownKey === undefined ? pathAndQuery(exchange, plan) : '') +
+      // Beside a `key` too: it replaces the parameters of this app, not those of the one around it.
+      member('mount', exchange.mountPath) +
       member('response', surroundingHeaders(before, plan)) +
       member('vary', varyOf(exchange, plan)) +
       `${member('version', versionOf(exchange, plan))}}]`,
@@ -100,6 +102,7 @@ function isOfEmptyPrototype(record: unknown): record is ParsedRecord {
   return (
     typeof prototype === 'object' &&
     prototype !== null &&
+    Object.getPrototypeOf(prototype) === null &&
     Reflect.ownKeys(prototype).length === 0 &&
     showsAll(record)
   );

@@ -35,6 +35,16 @@ export function isClassSerializer(interceptor: ListedInterceptor): boolean {
   return isOf(interceptor, ClassSerializerInterceptor);
 }
 
+/**
+ * Whether it is a class serializer that sees nothing of a request but what its handler answered. A subclass with an
+ * `intercept` of its own may: it may choose the groups by the requester, or speak to the response.
+ */
+export function isUsualSerializer(interceptor: ListedInterceptor): boolean {
+  if (!isClassSerializer(interceptor)) return false;
+  const own = (typeof interceptor === 'function' ? interceptor.prototype : interceptor) as NestInterceptor;
+  return Reflect.get(own, 'intercept') === Reflect.get(ClassSerializerInterceptor.prototype, 'intercept');
+}
+
 /** Whether an interceptor, listed as a class or as an instance, is of a class or extends it. */
 export function isOf(interceptor: ListedInterceptor, type: Type<NestInterceptor>): boolean {
   if (typeof interceptor !== 'function') return interceptor instanceof type;
