@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** The files that take a minute or more, the longest first; what stands in others takes seconds. */
+/** The files that take long, however short they are, the longest first. What stands in others takes seconds. */
 const LONG: readonly RegExp[] = [
   /firestore\.outage/,
   /postgres\.outage/,
@@ -8,6 +8,7 @@ const LONG: readonly RegExp[] = [
   /\.outage\.spec/,
   /test\/(model|processes)\.spec/,
   /conformance\//,
+  /test\/connection\//,
 ];
 
 /**

@@ -7,15 +7,25 @@ import { PostgresBackend } from 'nestjs-cachekit/postgres';
 import { RedisBackend } from 'nestjs-cachekit/redis';
 import type { Need } from './servers/need.js';
 
+export type BackendName =
+  | 'RedisBackend'
+  | 'PostgresBackend'
+  | 'MemcachedBackend'
+  | 'MongoDBBackend'
+  | 'FirestoreBackend'
+  | 'DynamoDBBackend';
+
 /** A backend with a server that all specs share. Made without a test runner, so that other processes can make it. */
 export interface RemoteBackend {
-  readonly name: string;
+  readonly name: BackendName;
   readonly need: Need;
   /** Under which name the global setup provides the address of the server. */
   readonly provided:
     'redisUrl' | 'postgresUrl' | 'memcachedUrl' | 'mongodbUrl' | 'firestoreHost' | 'dynamodbUrl';
   /** @param address as it is provided, or that of a proxy before it: see `throughPort` */
   readonly make: (address: string, namespace: string) => CacheBackend;
+  /** How many connections it opens at most for so many operations at once. */
+  readonly mostConnections: (operations: number) => number;
 }
 
 /** All of them. A new one is an entry here. */
@@ -25,30 +35,37 @@ export const REMOTE_BACKENDS: readonly RemoteBackend[] = [
     need: 'redis',
     provided: 'redisUrl',
     make: (url, namespace) => new RedisBackend({ url, namespace }),
+    mostConnections: () => 1,
   },
   {
     name: 'PostgresBackend',
     need: 'postgres',
     provided: 'postgresUrl',
     make: (url, namespace) => new PostgresBackend({ url, namespace }),
+    mostConnections: (operations) => Math.min(operations, 4),
   },
   {
     name: 'MemcachedBackend',
     need: 'memcached',
     provided: 'memcachedUrl',
     make: (url, namespace) => new MemcachedBackend({ url, namespace }),
+    mostConnections: () => 1,
   },
   {
     name: 'MongoDBBackend',
     need: 'mongodb',
     provided: 'mongodbUrl',
     make: (url, namespace) => new MongoDBBackend({ url, namespace }),
+    // The pool of the driver, and the two by which it watches the server.
+    mostConnections: (operations) => Math.min(operations, 100) + 2,
   },
   {
     name: 'FirestoreBackend',
     need: 'firestore',
     provided: 'firestoreHost',
     make: (emulatorHost, namespace) => new FirestoreBackend({ emulatorHost, namespace }),
+    // The client opens one more for every hundred calls.
+    mostConnections: (operations) => Math.ceil(operations / 100),
   },
   {
     name: 'DynamoDBBackend',
@@ -62,6 +79,7 @@ export const REMOTE_BACKENDS: readonly RemoteBackend[] = [
         createTable: true,
         namespace,
       }),
+    mostConnections: (operations) => Math.min(operations, 100),
   },
 ];
 

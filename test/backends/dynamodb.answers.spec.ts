@@ -2,8 +2,9 @@ import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynam
 import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import { beforeAll, expect, inject, onTestFinished, test } from 'vitest';
-import { BackendTimeoutError, BackendUnavailableError, CacheService } from 'nestjs-cachekit';
+import { BackendTimeoutError, CacheService } from 'nestjs-cachekit';
 import { DynamoDBBackend, type DynamoDBBackendOptions } from 'nestjs-cachekit/dynamodb';
+import { failureOf } from '../connection/failure-of.js';
 import { AnswerProxy, type HttpAnswer, type HttpQuestion, type OnRequest } from '../faults/answer-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import { dynamodbAt } from '../servers/dynamodb.server.js';
@@ -329,13 +330,4 @@ function answer(body: object): HttpAnswer {
 async function refusal(name: string, message: string): Promise<HttpAnswer> {
   const body = JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${name}`, message });
   return { status: name === 'InternalServerError' ? 500 : 400, body };
-}
-
-async function failureOf(operation: Promise<unknown>): Promise<BackendUnavailableError> {
-  const failure = await operation.then(
-    () => 'it worked',
-    (error: unknown) => error,
-  );
-  if (failure instanceof BackendUnavailableError) return failure;
-  throw new Error(`Not a BackendUnavailableError: ${inspect(failure)}`);
 }

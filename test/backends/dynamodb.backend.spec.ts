@@ -77,16 +77,6 @@ describeOn('dynamodb', 'DynamoDBBackend', () => {
     expect((await backend.getMany(['', longest, tooLong])).map(text)).toEqual(['', longest, tooLong]);
   });
 
-  test('shares its entries with every backend of the same namespace', async () => {
-    const { backend, namespace } = makeBackend();
-    const { backend: second } = makeBackend({ namespace });
-    const { version } = await backend.set('key', Buffer.from('x'), MINUTE_MS);
-
-    expect((await second.get('key'))?.version).toBe(version);
-    expect(await second.replace('key', version, Buffer.from('y'), MINUTE_MS)).toBeDefined();
-    expect(text(await backend.get('key'))).toBe('y');
-  });
-
   test('takes an item of somebody else without a version for absent, and can write over it', async () => {
     const { backend, namespace } = makeBackend();
     for (const key of ['one', 'two']) await putOther({ ...keyOf(namespace, key), price: { N: '4.5' } });
@@ -118,13 +108,6 @@ describeOn('dynamodb', 'DynamoDBBackend', () => {
 
     const wrong = keys.filter((key, index) => !bytes(key).equals(found[index]?.bytes ?? new Uint8Array()));
     expect(wrong).toEqual([]);
-  });
-
-  test('answers empty lists without DynamoDB', async () => {
-    const backend = new DynamoDBBackend(dynamodbAt('http://127.0.0.1:1'));
-
-    expect(await backend.getMany([])).toEqual([]);
-    await expect(backend.delete([])).resolves.toBeUndefined();
   });
 
   test('clears ten thousand entries of its namespace and nothing else', async () => {

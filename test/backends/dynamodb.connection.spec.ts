@@ -7,21 +7,16 @@ import {
   type DynamoDBClientConfig,
 } from '@aws-sdk/client-dynamodb';
 import { randomUUID } from 'node:crypto';
-import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest';
-import {
-  BackendUnavailableError,
-  CachekitConfigError,
-  CacheService,
-  EntryTooLargeError,
-} from 'nestjs-cachekit';
+import { CachekitConfigError, CacheService, EntryTooLargeError } from 'nestjs-cachekit';
 import { DynamoDBBackend, type DynamoDBBackendOptions } from 'nestjs-cachekit/dynamodb';
+import { failureOf } from '../connection/failure-of.js';
+import { proxyTo } from '../connection/proxy-to.js';
 import { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import { dynamodbAt, startDynamodb } from '../servers/dynamodb.server.js';
 import type { ServerProcess } from '../servers/server-process.js';
 import { until } from '../servers/until.js';
-import { watchResources } from './watch-resources.js';
 
 const MINUTE_MS = 60_000;
 const BYTES = Buffer.from('x');
@@ -117,20 +112,8 @@ describeOn('dynamodb process', 'the connection of DynamoDBBackend', () => {
     expect((await backend.get('key'))?.version).toBe(version);
   });
 
-  test('fails with address and reason when nobody listens, and works once somebody does', async () => {
-    const proxy = await makeProxy();
-    await proxy.takeDown();
-    const backend = make({ ...dynamodbAt(urlOf(proxy)), createTable: true });
-    const failure = await failureOf(backend.open());
-    await proxy.bringUp();
-
-    expect(failure.message).toContain(`connect ECONNREFUSED 127.0.0.1:${proxy.port}`);
-    expect(failure.cause).toMatchObject({ code: 'ECONNREFUSED' });
-    expect(await backend.get('key')).toBeUndefined();
-  });
-
   test('drops the sockets that wait for work once one was silent', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     const backend = make({ ...dynamodbAt(urlOf(proxy)), createTable: true });
     await backend.open();
     await Promise.all(Array.from({ length: 20 }, (_, index) => backend.get(`key${index}`)));
@@ -142,74 +125,8 @@ describeOn('dynamodb process', 'the connection of DynamoDBBackend', () => {
     expect(await backend.get('key')).toBeUndefined();
   });
 
-  test('leaves nothing behind when it is closed: while it is up, away, or being opened', async () => {
-    const watch = watchResources();
-    const up = make({ createTable: true });
-    await up.open();
-    const away = make(dynamodbAt('http://127.0.0.1:1'));
-    await failureOf(away.open());
-    const opening = make({});
-    const opened = failureOf(opening.open());
-    await Promise.all([up.close(), away.close(), opening.close()]);
-
-    expect((await opened).message).toContain('closed');
-    await expect.poll(() => watch.left()).toEqual([]);
-  });
-
-  test('lets the operations finish that came before close', async () => {
-    const backend = make({ createTable: true });
-    await backend.set('large', new Uint8Array(250_000), MINUTE_MS);
-    const [found, written] = [backend.get('large'), backend.set('key', BYTES, MINUTE_MS)];
-    await backend.close();
-
-    expect((await found)?.bytes).toHaveLength(250_000);
-    expect((await written).version).toBeDefined();
-  });
-
-  test('stays closed until it is opened again', async () => {
-    const backend = make({ createTable: true });
-    await backend.set('key', BYTES, MINUTE_MS);
-    await backend.close();
-    await backend.close();
-    const failure = await failureOf(backend.get('key'));
-    await backend.open();
-
-    expect(failure.message).toContain('open()');
-    expect(await backend.get('key')).toBeDefined();
-  });
-
-  test('obeys the last of open and close that was called', async () => {
-    const backend = make({ createTable: true });
-    const overtaken = [failureOf(backend.open())];
-    void backend.close();
-    overtaken.push(failureOf(backend.open()));
-    void backend.close();
-    await backend.open();
-
-    for (const failure of await Promise.all(overtaken)) expect(failure.message).toContain('closed');
-    expect(await backend.set('key', BYTES, MINUTE_MS)).toBeDefined();
-    void backend.close();
-    overtaken.push(failureOf(backend.open()));
-    await backend.close();
-    expect((await failureOf(backend.get('key'))).message).toContain('closed');
-  });
-
-  test('over a client of the app uses it, and never closes it', async () => {
-    const client = makeClient({});
-    const destroy = vi.spyOn(client, 'destroy');
-    const backend = make({ client, createTable: true });
-    await backend.set('key', BYTES, MINUTE_MS);
-    await backend.close();
-    const failure = await failureOf(backend.get('key'));
-    await backend.open();
-
-    expect(failure.message).toContain('closed');
-    expect(await backend.get('key')).toBeDefined();
-    expect(destroy).not.toHaveBeenCalled();
-  });
-
   test('over a client of the app that has no limit ends what is under way when it is closed', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     const backend = make({ client: makeClient(dynamodbAt(urlOf(proxy))), createTable: true });
     await backend.open();
     proxy.blackhole();
@@ -220,7 +137,7 @@ describeOn('dynamodb process', 'the connection of DynamoDBBackend', () => {
   });
 
   test('over a client of the app that has no limit gives up by itself', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     const backend = make({ client: makeClient(dynamodbAt(urlOf(proxy))), createTable: true });
     await backend.open();
     proxy.blackhole();
@@ -243,12 +160,6 @@ describeOn('dynamodb process', 'the connection of DynamoDBBackend', () => {
     const client = new DynamoDBClient({ ...dynamodbAt(server.url), ...config });
     onTestFinished(() => client.destroy());
     return client;
-  }
-
-  async function makeProxy(): Promise<FaultProxy> {
-    const proxy = await FaultProxy.to(server.port);
-    onTestFinished(() => proxy.takeDown());
-    return proxy;
   }
 
   async function createTable(table: string, partition: string, sort: string | undefined): Promise<void> {
@@ -323,13 +234,4 @@ function newTable(): string {
 
 function urlOf(proxy: FaultProxy): string {
   return `http://127.0.0.1:${proxy.port}`;
-}
-
-async function failureOf(operation: Promise<unknown>): Promise<BackendUnavailableError> {
-  const failure = await operation.then(
-    () => 'it worked',
-    (error: unknown) => error,
-  );
-  if (failure instanceof BackendUnavailableError) return failure;
-  throw new Error(`Not a BackendUnavailableError: ${inspect(failure)}`);
 }

@@ -82,53 +82,6 @@ describeOn('mongodb', 'MongoDBBackend', () => {
     expect(await backend.replace('key', version, BYTES, MINUTE_MS)).toBeDefined();
   });
 
-  test('gives back every byte', async () => {
-    const { backend } = makeBackend();
-    const bytes = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256));
-    await backend.set('bytes', bytes, MINUTE_MS);
-    await backend.set('none', new Uint8Array(), MINUTE_MS);
-
-    expect(Buffer.compare(await bytesOf(backend, 'bytes'), bytes)).toBe(0);
-    expect(await bytesOf(backend, 'none')).toHaveLength(0);
-  });
-
-  test('shares its entries with every backend of the same namespace', async () => {
-    const { backend, namespace } = makeBackend();
-    const { backend: second } = makeBackend({ namespace });
-    const { version } = await backend.set('key', BYTES, MINUTE_MS);
-
-    expect((await second.get('key'))?.version).toBe(version);
-    expect(await second.replace('key', version, Buffer.from('y'), MINUTE_MS)).toBeDefined();
-    expect((await bytesOf(backend, 'key')).toString()).toBe('y');
-  });
-
-  test('has one winner of fifty in two processes, whoever saw what, and no failure', async () => {
-    const { backend, namespace } = makeBackend();
-    const { backend: second } = makeBackend({ namespace });
-    const writers = Array.from({ length: 50 }, (_, index) => (index % 2 ? backend : second));
-    const race = async (seen: string | undefined): Promise<string[]> => {
-      const results = await Promise.all(
-        writers.map((writer) => writer.replace('key', seen, BYTES, MINUTE_MS)),
-      );
-      return results.flatMap((result) => (result ? [result.version] : []));
-    };
-    const first = await race(undefined);
-    const next = await race(first[0]);
-
-    expect([first.length, next.length]).toEqual([1, 1]);
-    expect((await backend.get('key'))?.version).toBe(next[0]);
-  });
-
-  test('sets an absent entry fifty times at once without a failure', async () => {
-    const { backend, namespace } = makeBackend();
-    const { backend: second } = makeBackend({ namespace });
-    const writers = Array.from({ length: 50 }, (_, index) => (index % 2 ? backend : second));
-    const written = await Promise.all(writers.map((writer) => writer.set('key', BYTES, MINUTE_MS)));
-
-    const { version } = (await backend.get('key')) ?? {};
-    expect(written.map((each) => each.version)).toContain(version);
-  });
-
   test.each<[string, object]>([
     ['has no fields', {}],
     ['has a version and bytes of other types', { version: 7, bytes: 'text', expiresAt: 'soon' }],
@@ -148,13 +101,6 @@ describeOn('mongodb', 'MongoDBBackend', () => {
       expect((await bytesOf(backend, 'key')).toString()).toBe('mine');
     },
   );
-
-  test('answers empty lists without MongoDB', async () => {
-    const backend = new MongoDBBackend({ url: 'mongodb://localhost:1' });
-
-    expect(await backend.getMany([])).toEqual([]);
-    await expect(backend.delete([])).resolves.toBeUndefined();
-  });
 
   test('reads and removes more of the longest keys than one command takes', async () => {
     const { backend } = makeBackend();

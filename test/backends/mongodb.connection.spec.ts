@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import { MongoClient, type MongoClientOptions } from 'mongodb';
-import { BackendUnavailableError, CachekitConfigError } from 'nestjs-cachekit';
+import { CachekitConfigError } from 'nestjs-cachekit';
 import { MongoDBBackend, type MongoDBBackendOptions } from 'nestjs-cachekit/mongodb';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'vitest';
+import { failureOf } from '../connection/failure-of.js';
+import { proxyTo } from '../connection/proxy-to.js';
+import { untilUp } from '../connection/until-up.js';
 import { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import { startMongodb } from '../servers/mongodb.server.js';
 import type { ServerProcess } from '../servers/server-process.js';
-import { watchResources } from './watch-resources.js';
 
 const MINUTE_MS = 60_000;
 const BYTES = Buffer.from('x');
@@ -28,35 +30,8 @@ describeOn('mongodb process', 'the connection of MongoDBBackend', () => {
     await server.stop();
   });
 
-  test('is made by the first operation', async () => {
-    expect(await make().set('key', BYTES, MINUTE_MS)).toBeDefined();
-  });
-
-  test('fails at once with address and reason when nobody listens, and is made once somebody does', async () => {
-    const proxy = await makeProxy();
-    await proxy.takeDown();
-    const backend = make({ url: at(proxy) });
-    const failure = await failureOf(backend.open());
-
-    expect(failure.message).toContain(`no connection to 127.0.0.1:${proxy.port} (connect ECONNREFUSED`);
-    expect(failure.cause).toMatchObject({ code: 'ECONNREFUSED' });
-    await proxy.bringUp();
-    await untilUp(backend);
-  });
-
-  test('lets the operations wait that come while it is made for the first time, and fails them with it', async () => {
-    const proxy = await makeProxy();
-    await proxy.takeDown();
-    const backend = make({ url: at(proxy) });
-    const results = await Promise.allSettled([backend.get('a'), backend.getMany(['a']), backend.clear()]);
-
-    for (const result of results) {
-      expect(result).toMatchObject({ status: 'rejected', reason: expect.any(BackendUnavailableError) });
-    }
-  });
-
   test('rejects operations while it is away without asking the driver, and keeps none of them for later', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     const namespace = `t-${randomUUID()}`;
     // The driver itself would wait as long as this.
     const url = `${at(proxy)}/?serverSelectionTimeoutMS=600000`;
@@ -72,7 +47,7 @@ describeOn('mongodb process', 'the connection of MongoDBBackend', () => {
   });
 
   test('rejects operations through a client of the app without waiting as long as it would', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     const client = makeClient(at(proxy), { serverSelectionTimeoutMS: 600_000, heartbeatFrequencyMS: 500 });
     const backend = make({ client });
     await backend.open();
@@ -150,7 +125,7 @@ describeOn('mongodb process', 'the connection of MongoDBBackend', () => {
 
   test('makes its index anew when the server comes back without its data', async () => {
     const name = anyName();
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     const backend = make({ url: `${at(proxy)}/${database}`, collection: name });
     await backend.open();
     await proxy.takeDown();
@@ -167,7 +142,7 @@ describeOn('mongodb process', 'the connection of MongoDBBackend', () => {
   test.each(['set', 'insert'])(
     'reports a %s of its own as one, which the client of the app sent again since the answer was lost',
     async (kind) => {
-      const proxy = await makeProxy();
+      const proxy = await proxyTo(server.port);
       const client = makeClient(at(proxy), { retryWrites: true });
       const backend = make({ client });
       const seen = kind === 'set' ? (await backend.set('key', BYTES, MINUTE_MS)).version : undefined;
@@ -181,7 +156,7 @@ describeOn('mongodb process', 'the connection of MongoDBBackend', () => {
   );
 
   test('cuts off a command that gets no answer, while others do', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     const backend = make({ url: `${at(proxy)}/?socketTimeoutMS=50` });
     await backend.open();
     proxy.stall();
@@ -201,59 +176,8 @@ describeOn('mongodb process', 'the connection of MongoDBBackend', () => {
     expect(inspect(failure, { depth: 9, showHidden: true })).not.toContain('ssw0rd');
   });
 
-  test('leaves nothing behind when it is closed: while it is up, away, or being made', async () => {
-    const watch = watchResources();
-    const up = make();
-    await up.open();
-    const away = make({ url: 'mongodb://127.0.0.1:1' });
-    await failureOf(away.open());
-    const opening = make();
-    const opened = failureOf(opening.open());
-    await Promise.all([up.close(), away.close(), opening.close()]);
-
-    expect((await opened).message).toContain('closed');
-    await expect.poll(() => watch.left()).toEqual([]);
-  });
-
-  test('lets the operations finish that came before close', async () => {
-    const backend = make();
-    await backend.set('large', Buffer.alloc(8 * 1024 * 1024), MINUTE_MS);
-    const [found, written] = [backend.get('large'), backend.set('key', BYTES, MINUTE_MS)];
-    await backend.close();
-
-    expect((await found)?.bytes).toHaveLength(8 * 1024 * 1024);
-    expect((await written).version).toBeDefined();
-  });
-
-  test('stays closed until it is opened again, and obeys the last of open and close', async () => {
-    const backend = make();
-    await backend.set('key', BYTES, MINUTE_MS);
-    await backend.close();
-    const failure = await failureOf(backend.get('key'));
-    const overtaken = failureOf(backend.open());
-    void backend.close();
-    await backend.open();
-
-    expect(failure.message).toContain('open()');
-    expect((await overtaken).message).toContain('closed');
-    expect(await backend.get('key')).toBeDefined();
-  });
-
-  test('over a client of the app connects it if need be, never closes it, and takes its listeners back', async () => {
-    const client = makeClient(server.url);
-    const listeners = countListeners(client);
-    const backend = make({ client });
-    await backend.set('key', BYTES, MINUTE_MS);
-    await backend.close();
-
-    expect(countListeners(client)).toEqual(listeners);
-    expect(await client.db().command({ ping: 1 })).toMatchObject({ ok: 1 });
-    await backend.open();
-    expect(await backend.get('key')).toBeDefined();
-  });
-
   test('over a client that could not connect at first is made once it can', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     await proxy.takeDown();
     const client = makeClient(at(proxy), { serverSelectionTimeoutMS: 300 });
     await expect(client.connect()).rejects.toThrow('ECONNREFUSED');
@@ -262,18 +186,6 @@ describeOn('mongodb process', 'the connection of MongoDBBackend', () => {
     expect((await failureOf(backend.open())).message).toContain('ECONNREFUSED');
     await proxy.bringUp();
     await untilUp(backend);
-  });
-
-  test('over a client that the app has closed is never made, and opens nothing', async () => {
-    const client = makeClient(server.url);
-    const backend = make({ client });
-    await backend.open();
-    await client.close();
-    const watch = watchResources();
-
-    expect((await failureOf(backend.get('key'))).message).toMatch(/the given client of .*must be connected/);
-    expect((await failureOf(make({ client }).open())).message).toMatch(/must be connected/);
-    expect((await watch.left()).filter((made) => made.startsWith('TCP'))).toEqual([]);
   });
 
   function make(options: MongoDBBackendOptions = {}): MongoDBBackend {
@@ -289,12 +201,6 @@ describeOn('mongodb process', 'the connection of MongoDBBackend', () => {
     const client = new MongoClient(url, options);
     onTestFinished(() => client.close());
     return client;
-  }
-
-  async function makeProxy(): Promise<FaultProxy> {
-    const proxy = await FaultProxy.to(server.port);
-    onTestFinished(() => proxy.takeDown());
-    return proxy;
   }
 
   function anyName(): string {
@@ -327,25 +233,8 @@ function anyNumber(): string {
   return randomUUID().replaceAll('-', '').slice(0, 12);
 }
 
-async function failureOf(operation: Promise<unknown>): Promise<BackendUnavailableError> {
-  const failure = await operation.then(
-    () => 'it worked',
-    (error: unknown) => error,
-  );
-  if (failure instanceof BackendUnavailableError) return failure;
-  throw new Error(`Not a BackendUnavailableError: ${inspect(failure)}`);
-}
-
 /** What it rejected with, if it did without waiting for anything. */
 async function settledAtOnce(operation: Promise<unknown>): Promise<string> {
   const turns = new Promise((resolve) => setImmediate(resolve, 'it waits'));
   return String(await Promise.race([operation.catch(String), turns]));
-}
-
-async function untilUp(backend: MongoDBBackend): Promise<void> {
-  await expect.poll(() => backend.get('key').catch(String), { timeout: 5_000 }).toBeUndefined();
-}
-
-function countListeners(client: MongoClient): Record<string, number> {
-  return Object.fromEntries(client.eventNames().map((name) => [String(name), client.listenerCount(name)]));
 }

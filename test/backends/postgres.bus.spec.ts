@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { BackendUnavailableError, type MessageBus } from 'nestjs-cachekit';
 import { PostgresBackend, type PostgresBackendOptions } from 'nestjs-cachekit/postgres';
 import { DataSource } from 'typeorm';
+import { proxyTo } from '../connection/proxy-to.js';
 import { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import type { PostgresProcess } from '../servers/postgres-process.js';
@@ -56,7 +57,7 @@ describeOn('postgres process', 'the bus of PostgresBackend', () => {
   test.each(['rst', 'fin'] as const)(
     'tells of a loss, and is back by itself, after a cut by %s',
     async (how) => {
-      const proxy = await makeProxy();
+      const proxy = await proxyTo(server.port);
       const { bus, said } = await listen(at(proxy));
       proxy.cut(how);
 
@@ -67,7 +68,7 @@ describeOn('postgres process', 'the bus of PostgresBackend', () => {
   );
 
   test('tells of silence', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     const { said } = await listen(at(proxy));
     const before = performance.now();
     proxy.blackhole();
@@ -101,7 +102,7 @@ describeOn('postgres process', 'the bus of PostgresBackend', () => {
   });
 
   test('can begin to listen while the server is away', async () => {
-    const proxy = await makeProxy();
+    const proxy = await proxyTo(server.port);
     await proxy.takeDown();
     const bus = makeBackend(at(proxy)).bus();
     const said: string[] = [];
@@ -150,12 +151,6 @@ describeOn('postgres process', 'the bus of PostgresBackend', () => {
 
   function at(proxy: FaultProxy): { url: string } {
     return { url: server.url.replace(/:\d+\//, `:${proxy.port}/`) };
-  }
-
-  async function makeProxy(): Promise<FaultProxy> {
-    const proxy = await FaultProxy.to(server.port);
-    onTestFinished(() => proxy.takeDown());
-    return proxy;
   }
 
   function makeBackend(options: Partial<PostgresBackendOptions> = {}): PostgresBackend {

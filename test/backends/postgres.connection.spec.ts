@@ -3,15 +3,16 @@ import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Client } from 'pg';
-import { BackendTimeoutError, BackendUnavailableError } from 'nestjs-cachekit';
+import { BackendTimeoutError } from 'nestjs-cachekit';
 import { PostgresBackend, type PostgresBackendOptions } from 'nestjs-cachekit/postgres';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { failureOf } from '../connection/failure-of.js';
+import { proxyTo } from '../connection/proxy-to.js';
 import { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import type { PostgresProcess } from '../servers/postgres-process.js';
 import { startPostgres } from '../servers/postgres.server.js';
 import { makeTempFolder, removeTempFolder, writeTempFile } from '../servers/temp-folder.js';
-import { watchResources } from './watch-resources.js';
 
 const MINUTE_MS = 60_000;
 const BYTES = Buffer.from('x');
@@ -30,29 +31,13 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
     await server.stop();
   });
 
-  test('is made once, whatever opens it at the same time', async () => {
-    const proxy = await makeProxy();
-    const backend = make({ url: at(proxy), maxConnections: 1 });
-    await Promise.all([backend.open(), backend.get('key'), backend.open()]);
-
-    expect(proxy.openConnections).toBe(1);
-  });
-
   test('is of at most four at once, or as many as it is told', async () => {
-    const [usual, told] = [await makeProxy(), await makeProxy()];
+    const [usual, told] = [await proxyTo(server.port), await proxyTo(server.port)];
     const backends = [make({ url: at(usual) }), make({ url: at(told), maxConnections: 2 })];
-    await Promise.all(backends.flatMap((backend) => Array.from({ length: 50 }, () => backend.get('key'))));
+    const keys = Array.from({ length: 50 }, (_, index) => `${index}`);
+    await Promise.all(backends.flatMap((backend) => keys.map((key) => backend.set(key, BYTES, MINUTE_MS))));
 
     expect([usual.openConnections, told.openConnections]).toEqual([4, 2]);
-  });
-
-  test('fails with address and reason when nobody listens', async () => {
-    const proxy = await makeProxy();
-    await proxy.takeDown();
-    const failure = await failureOf(make({ url: at(proxy) }).open());
-
-    expect(failure.message).toContain(`127.0.0.1:${proxy.port}/postgres (connect ECONNREFUSED`);
-    expect(failure.cause).toMatchObject({ code: 'ECONNREFUSED' });
   });
 
   test('survives that the server ends it, under an operation or at rest', async () => {
@@ -70,6 +55,8 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
   });
 
   test('tells a wrong password from an unknown database, without any password', async () => {
+    const printed = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')];
+    onTestFinished(() => void vi.restoreAllMocks());
     const wrong = make({ url: server.url.replace(':cachekit@', ':p%40ssw0rd@') });
     const failure = await failureOf(wrong.open());
     const unknown = await failureOf(make({ url: `${server.url}_of_nobody` }).get('key'));
@@ -79,6 +66,7 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
     for (const shown of [failure, unknown, wrong]) {
       expect(inspect(shown, { depth: 9, showHidden: true })).not.toMatch(/p@ssw0rd|p%40ssw0rd/);
     }
+    for (const spy of printed) expect(spy).not.toHaveBeenCalled();
   });
 
   test('needs no more than the documented rights', async () => {
@@ -177,72 +165,11 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
     await expect.poll(() => backend.get('key').catch(String)).toBeUndefined();
   });
 
-  test('leaves nothing behind when it is closed: while it is up, away, or being made', async () => {
-    const watch = watchResources();
-    const up = make({ sweepInterval: '10ms' });
-    await up.open();
-    const away = make({ url: 'postgres://127.0.0.1:1' });
-    await failureOf(away.open());
-    const opening = make();
-    const opened = failureOf(opening.open());
-    await Promise.all([up.close(), away.close(), opening.close()]);
-
-    expect((await opened).message).toContain('closed');
-    await expect.poll(() => watch.left()).toEqual([]);
-  });
-
-  test('lets the operations finish that came before close', async () => {
-    const backend = make();
-    await backend.open();
-    const written = Array.from({ length: 50 }, (_, index) => backend.set(`${index}`, BYTES, MINUTE_MS));
-    await backend.close();
-
-    expect(await Promise.all(written)).toHaveLength(50);
-  });
-
-  test('stays closed until it is opened again', async () => {
-    const backend = make();
-    await backend.set('key', BYTES, MINUTE_MS);
-    await backend.close();
-    await backend.close();
-    const failure = await failureOf(backend.get('key'));
-    await backend.open();
-
-    expect(failure.message).toContain('open()');
-    expect(await backend.get('key')).toBeDefined();
-  });
-
-  test('obeys the last of open and close that was called', async () => {
-    const backend = make();
-    const overtaken = [failureOf(backend.open())];
-    void backend.close();
-    overtaken.push(failureOf(backend.open()));
-    void backend.close();
-    await backend.open();
-
-    for (const failure of await Promise.all(overtaken)) expect(failure.message).toContain('closed');
-    expect(await backend.set('key', BYTES, MINUTE_MS)).toBeDefined();
-    void backend.close();
-    overtaken.push(failureOf(backend.open()));
-    await backend.close();
-    expect((await failureOf(backend.get('key'))).message).toContain('closed');
-  });
-
   test('goes over a unix socket', async () => {
     const options = { host: server.folder, port: server.port, username: 'cachekit', password: 'cachekit' };
     const backend = make({ url: undefined, options: { ...options, database: 'postgres' } });
 
     expect(await backend.set('key', BYTES, MINUTE_MS)).toBeDefined();
-  });
-
-  test('prints nothing', async () => {
-    const printed = (['log', 'warn', 'error'] as const).map((name) => vi.spyOn(console, name));
-    const backend = make();
-    await backend.set('key', BYTES, MINUTE_MS);
-    await failureOf(make({ url: `${server.url}_of_nobody` }).get('key'));
-
-    for (const spy of printed) expect(spy).not.toHaveBeenCalled();
-    vi.restoreAllMocks();
   });
 
   function make(options: Partial<PostgresBackendOptions> = {}): PostgresBackend {
@@ -254,12 +181,6 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
 
   function at(proxy: FaultProxy): string {
     return server.url.replace(/:\d+\//, `:${proxy.port}/`);
-  }
-
-  async function makeProxy(): Promise<FaultProxy> {
-    const proxy = await FaultProxy.to(server.port);
-    onTestFinished(() => proxy.takeDown());
-    return proxy;
   }
 
   async function makeRole(): Promise<{ url: string; role: string }> {
@@ -360,12 +281,3 @@ describeOn('postgres process', 'PostgresBackend, where the server is special,', 
 const MIGRATION =
   /```sql\n(CREATE UNLOGGED TABLE[^]*?)```/.exec(await readFile('docs/backends/postgres.md', 'utf8'))?.[1] ??
   '';
-
-async function failureOf(operation: Promise<unknown>): Promise<BackendUnavailableError> {
-  const failure = await operation.then(
-    () => 'it worked',
-    (error: unknown) => error,
-  );
-  if (failure instanceof BackendUnavailableError) return failure;
-  throw new Error(`Not a BackendUnavailableError: ${inspect(failure)}`);
-}

@@ -52,62 +52,6 @@ describeOn('redis', 'RedisBackend', () => {
     expect(await other.pttl(`${namespace}:replaced`)).toBe(-1);
   });
 
-  test('gives back every byte', async () => {
-    const { backend } = makeBackend();
-    const bytes = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256));
-    await backend.set('bytes', bytes, MINUTE_MS);
-    await backend.set('none', new Uint8Array(), MINUTE_MS);
-
-    expect(Buffer.compare(await bytesOf(backend, 'bytes'), bytes)).toBe(0);
-    expect(await bytesOf(backend, 'none')).toHaveLength(0);
-  });
-
-  test('shares its entries with every backend of the same namespace', async () => {
-    const { backend, namespace } = makeBackend();
-    const { backend: second } = makeBackend({ namespace });
-    const { version } = await backend.set('key', Buffer.from('x'), MINUTE_MS);
-
-    expect((await second.get('key'))?.version).toBe(version);
-    expect(await second.replace('key', version, Buffer.from('y'), MINUTE_MS)).toBeDefined();
-    expect((await bytesOf(backend, 'key')).toString()).toBe('y');
-  });
-
-  test('lets one of fifty concurrent writers put an absent entry', async () => {
-    const { backend, namespace } = makeBackend();
-    const { backend: second } = makeBackend({ namespace });
-    const writers = Array.from({ length: 50 }, (_, index) => (index % 2 ? backend : second));
-    const results = await Promise.all(
-      writers.map((writer, index) => writer.replace('key', undefined, Buffer.from(`${index}`), MINUTE_MS)),
-    );
-
-    const winners = results.filter((result) => result !== undefined);
-    expect(winners).toHaveLength(1);
-    expect((await backend.get('key'))?.version).toBe(winners[0]?.version);
-  });
-
-  test('lets one of fifty concurrent writers replace the version they all saw', async () => {
-    const { backend, namespace } = makeBackend();
-    const { backend: second } = makeBackend({ namespace });
-    const { version } = await backend.set('key', Buffer.from('x'), MINUTE_MS);
-    const writers = Array.from({ length: 50 }, (_, index) => (index % 2 ? backend : second));
-    const results = await Promise.all(
-      writers.map((writer, index) => writer.replace('key', version, Buffer.from(`${index}`), MINUTE_MS)),
-    );
-
-    const winners = results.filter((result) => result !== undefined);
-    expect(winners).toHaveLength(1);
-    expect((await backend.get('key'))?.version).toBe(winners[0]?.version);
-  });
-
-  test('replaces nothing once the entry that was seen is gone', async () => {
-    const { backend } = makeBackend();
-    const { version } = await backend.set('key', Buffer.from('x'), MINUTE_MS);
-    await backend.delete(['key']);
-
-    expect(await backend.replace('key', version, Buffer.from('y'), MINUTE_MS)).toBeUndefined();
-    expect(await backend.get('key')).toBeUndefined();
-  });
-
   test.each([
     '',
     'short',
@@ -140,22 +84,6 @@ describeOn('redis', 'RedisBackend', () => {
     await backend.set('hash', Buffer.from('mine'), MINUTE_MS);
     expect((await bytesOf(backend, 'list')).toString()).toBe('mine');
     expect((await bytesOf(backend, 'hash')).toString()).toBe('mine');
-  });
-
-  test('answers empty lists without Redis', async () => {
-    const backend = new RedisBackend({ url: 'redis://localhost:1' });
-
-    expect(await backend.getMany([])).toEqual([]);
-    await expect(backend.delete([])).resolves.toBeUndefined();
-  });
-
-  test('removes many entries, keys without one, and the same key twice', async () => {
-    const { backend } = makeBackend();
-    await backend.set('a', Buffer.from('x'), MINUTE_MS);
-    await backend.set('b', Buffer.from('x'), MINUTE_MS);
-    await backend.delete(['a', 'absent', 'b', 'a']);
-
-    expect(await backend.getMany(['a', 'absent', 'b', 'a'])).toEqual(Array(4).fill(undefined));
   });
 
   test('clears thousands of entries of its namespace and nothing else', async () => {

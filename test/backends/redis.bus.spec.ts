@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { BackendUnavailableError, type MessageBus } from 'nestjs-cachekit';
 import { RedisBackend, type RedisBackendOptions } from 'nestjs-cachekit/redis';
+import { proxyTo } from '../connection/proxy-to.js';
 import { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import { startRedisCluster, type RedisCluster } from '../servers/redis-cluster.server.js';
@@ -92,7 +93,7 @@ describe('The bus of RedisBackend', () => {
     afterAll(() => server.stop());
 
     test('says that it is down when it is cut off, and up once messages come again', async () => {
-      const proxy = await makeProxy(server.port);
+      const proxy = await proxyTo(server.port);
       const { bus, log } = await listen({ url: urlOf(proxy) });
       proxy.cut('rst');
       await expect.poll(() => log).toEqual(['up', 'down', 'up']);
@@ -102,7 +103,7 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('says that it is down when the server falls silent, though nothing is sent', async () => {
-      const proxy = await makeProxy(server.port);
+      const proxy = await proxyTo(server.port);
       const { bus, log } = await listen({ url: urlOf(proxy) });
       proxy.blackhole();
       const silentSince = performance.now();
@@ -117,7 +118,7 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('stays up while the server is slow, but answers', async () => {
-      const proxy = await makeProxy(server.port);
+      const proxy = await proxyTo(server.port);
       const { bus, log } = await listen({ url: urlOf(proxy) });
       proxy.delay({ upMs: 200, downMs: 200 });
       for (let count = 0; count < 5; count++) await bus.send('text');
@@ -138,7 +139,7 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('rejects to listen while nobody is there, and comes up once somebody is', async () => {
-      const proxy = await makeProxy(server.port);
+      const proxy = await proxyTo(server.port);
       await proxy.takeDown();
       const { log, listening } = startListening({ url: urlOf(proxy) });
       const failure: Error = await listening.then(String, (error) => error);
@@ -151,7 +152,7 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('leaves nothing behind when it is closed: up, away, cut off, silent, or being made', async () => {
-      const [proxy, dead] = [await makeProxy(server.port), await makeProxy(server.port)];
+      const [proxy, dead] = [await proxyTo(server.port), await proxyTo(server.port)];
       await dead.takeDown();
       const watch = watchResources();
       const all = [
@@ -308,12 +309,6 @@ async function untilSent(bus: MessageBus | undefined, text: string): Promise<voi
       () => false,
     ),
   );
-}
-
-async function makeProxy(port: number): Promise<FaultProxy> {
-  const proxy = await FaultProxy.to(port);
-  onTestFinished(() => proxy.takeDown());
-  return proxy;
 }
 
 function urlOf(proxy: FaultProxy): string {

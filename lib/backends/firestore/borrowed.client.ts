@@ -16,6 +16,8 @@ export class BorrowedClient implements ClientSource, LiveClient {
   }
 
   use<T>(work: () => Promise<T>): Promise<T> {
+    // A read of such a client never settles, and rejects a promise that nobody holds, which ends the process.
+    if (isTerminated(this.firestore)) return Promise.reject(new Error('the app has terminated it'));
     return work();
   }
 
@@ -23,4 +25,10 @@ export class BorrowedClient implements ClientSource, LiveClient {
   end(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** Whether the app has called its `terminate()`. The client has no other way to tell. */
+function isTerminated(firestore: Firestore): boolean {
+  const pool: unknown = Reflect.get(firestore, '_clientPool');
+  return typeof pool === 'object' && pool !== null && Reflect.get(pool, 'terminated') === true;
 }

@@ -216,5 +216,5 @@ const CANCEL = `
 
 function patienceFor(values: readonly unknown[]): number {
   const bytes = values.find((value) => value instanceof Uint8Array)?.byteLength ?? 0;
-  return ANSWER_MS + (bytes / 1_000_000) * PER_MEGABYTE_MS;
+  return ANSWER_MS + Math.floor((bytes / 1_000_000) * PER_MEGABYTE_MS);
 }

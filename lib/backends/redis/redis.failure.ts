@@ -34,7 +34,9 @@ export function commandError(place: string, error: unknown, problem: unknown): B
     });
   }
   const cause = problem === undefined ? failure : withoutSecrets(problem);
-  const reason = problem === undefined ? failure.message : `${failure.message} (${cause.message})`;
+  // The sentence goes on.
+  const what = failure.message.replace(/\.$/, '');
+  const reason = problem === undefined ? what : `${what} (${cause.message})`;
   return new BackendUnavailableError(
     `RedisBackend: a command to ${place} was not answered: ${reason}. A write may still have taken effect.`,
     { cause },
