@@ -86,6 +86,13 @@ export class HttpExchange {
     return this.headers[name];
   }
 
+  /** The first header of the request that is one of these; `undefined` if none is. */
+  firstHeaderOf(names: ReadonlySet<string>): string | undefined {
+    // A request has fewer headers than there are names for credentials.
+    for (const name in this.headers) if (names.has(name)) return name;
+    return undefined;
+  }
+
   /** Whether the request says twice what may be said once; Node keeps the first and drops the others. */
   repeatsHeader(name: string): boolean {
     return (

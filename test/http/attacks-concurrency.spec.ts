@@ -7,9 +7,12 @@ import {
   Get,
   type INestApplication,
   Put,
+  RequestTimeoutException,
+  Res,
 } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Cached, CacheEvict, CacheService, type HttpRequest } from 'nestjs-cachekit';
-import { map } from 'rxjs';
+import { defer, map, race, switchMap, throwError } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Gate } from './gate.js';
 import { PLATFORMS, serve, type Server } from './serve.js';
@@ -200,6 +203,59 @@ describe.each(PLATFORMS)('On %s, of requests at the same time,', (platform) => {
       body: '2',
       cache: expect.stringContaining('hit') as string,
     });
+  });
+});
+
+interface Reply {
+  code(status: number): { header(name: string, value: string): unknown };
+}
+
+describe('On Fastify, a request that has lost its patience', () => {
+  it('keeps its own status and headers when its answer comes while an onSend hook still runs', async () => {
+    const [slow, impatient, sending, hookRuns] = [new Gate(), new Gate(), new Gate(), new Gate()];
+    @Controller()
+    class SlowController {
+      @Get('slow')
+      @Cached()
+      async find(@Res({ passthrough: true }) reply: Reply): Promise<object> {
+        await slow.opened;
+        reply.code(203).header('link', '</next>');
+        return { a: 1 };
+      }
+    }
+    const giveUp = defer(() => impatient.opened).pipe(
+      switchMap(() => throwError(() => new RequestTimeoutException())),
+    );
+    const patience = {
+      intercept: (context: ExecutionContext, next: CallHandler) => {
+        const { headers } = context.switchToHttp().getRequest<HttpRequest>();
+        return headers['x-hurry'] === undefined ? next.handle() : race(next.handle(), giveUp);
+      },
+    };
+    const server = await serve('Fastify', {
+      controllers: [SlowController],
+      configure: (app) => {
+        app.useGlobalInterceptors(patience);
+        const fastify = (app as NestFastifyApplication).getHttpAdapter().getInstance();
+        fastify.addHook('onSend', async (_request, { statusCode }, payload) => {
+          if (statusCode !== 408) return payload;
+          hookRuns.open();
+          await sending.opened;
+          return payload;
+        });
+      },
+    });
+    const leader = server.get('/slow');
+    await expect.poll(() => server.app.get(CacheService).stats().misses).toBe(1);
+    const hurried = server.get('/slow', { 'x-hurry': 'yes' });
+    await expect.poll(() => collapsed(server)).toBe(1);
+    impatient.open();
+    await hookRuns.opened;
+    slow.open();
+    expect((await leader).status).toBe(203);
+    sending.open();
+    const { status, headers, cache } = await hurried;
+    expect([status, headers['link'], cache]).toEqual([408, undefined, undefined]);
   });
 });
 

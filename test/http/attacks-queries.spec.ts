@@ -33,12 +33,17 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'a prototype': (text) => Object.create({ text }) as unknown,
   'a prototype without a prototype': (text) =>
     Object.create(Object.assign(Object.create(null) as object, { text })) as unknown,
+  'a prototype of a prototype': (text) => Object.create(Object.create({ text }) as object) as unknown,
+  'a prototype that looks like that of objects': (text) =>
+    Object.create(Object.assign(Object.create(null) as object, { text, isPrototypeOf: true })) as unknown,
   'an own __proto__': (text) => JSON.parse(`{"__proto__":{"text":"${text}"}}`) as unknown,
   'what an array with holes is said to be': (text) => ({ list: Object.assign(Array<number>(1), { text }) }),
   'what a date is said to be': (text) => ({ date: Object.assign(new Date(0), { text }) }),
   'a text object': (text) => ({ text: Object(text) as unknown }),
   'a number object': (text) => ({ length: Object(text.length) as unknown }),
   'a number that JSON lacks': (text) => ({ value: text === 'bob' ? null : Number.NaN }),
+  'a negative zero': (text) => ({ value: text === 'bob' ? -0 : 0 }),
+  'a name without a value': (text) => ({ [text]: undefined }),
   'a bigint': (text) => ({ length: BigInt(text.length) }),
   'half a character': (text) => ({ half: text === 'bob' ? '\ud800' : '\ud801' }),
   'a cycle': (text) => {

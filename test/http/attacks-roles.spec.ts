@@ -1,16 +1,20 @@
 import {
+  type CallHandler,
   type ClassSerializerContextOptions,
   ClassSerializerInterceptor,
   Controller,
   type ExecutionContext,
   Get,
   Injectable,
+  type PlainLiteralObject,
+  type Type,
   UseInterceptors,
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, Reflector } from '@nestjs/core';
 import { Expose } from 'class-transformer';
-import { Cached, type CachekitOptions } from 'nestjs-cachekit';
-import { describe, expect, it } from 'vitest';
+import { Cached, type CachedOptions, type CachekitOptions } from 'nestjs-cachekit';
+import { map, type Observable } from 'rxjs';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Platform, PLATFORMS, serve, type Server } from './serve.js';
 
 class Employee {
@@ -105,5 +109,94 @@ describe.each(PLATFORMS)('On %s, a class serializer that goes by the role of who
         await serveEmployee(platform, place, { asUser: (role) => ({ role }), identify }),
       );
     });
+  });
+});
+
+/** A class serializer with this name and an `intercept` of its own, which gets at the request and the response. */
+function serializerNamed(
+  name: string,
+  change: (value: Run, http: ReturnType<ExecutionContext['switchToHttp']>) => unknown,
+): Type<ClassSerializerInterceptor> {
+  class OwnSerializer extends ClassSerializerInterceptor {
+    override async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+      return next.handle().pipe(map((value) => change(value, context.switchToHttp())));
+    }
+  }
+  Object.defineProperty(OwnSerializer, 'name', { value: name });
+  return OwnSerializer;
+}
+
+interface Run {
+  readonly run: number;
+}
+
+// A process says each warning once, so every serializer here has a name that no other test uses.
+
+describe.each(PLATFORMS)('On %s, a class serializer', (platform) => {
+  const serveRuns = (
+    cached: CachedOptions,
+    serializer: Type<ClassSerializerInterceptor>,
+  ): Promise<Server> => {
+    let runs = 0;
+    @Controller()
+    class RunsController {
+      @Get('runs')
+      @Cached(cached)
+      find(): Run {
+        return { run: ++runs };
+      }
+    }
+    return serve(platform, {
+      controllers: [RunsController],
+      configure: (app) => app.useGlobalInterceptors(new serializer(new Reflector())),
+    });
+  };
+
+  /** Only the clocks stand still: timers and sockets go on as ever. */
+  const freezeClocks = (): void => {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+  };
+
+  const STALE = { ttl: '1m', staleWhileRevalidate: '10m' } as const;
+
+  it('with an intercept of its own is warned of, since it may go by who asks', async () => {
+    const name = `${platform}HeaderSerializer`;
+    const byHeader = serializerNamed(name, (value, http) =>
+      http.getRequest<Asked>().headers['x-login'] === 'boss' ? value : {},
+    );
+    const server = await serveRuns({ scope: 'public' }, byHeader);
+    await server.get('/runs', { 'x-login': 'boss' });
+    expect(server.warnings).toEqual([expect.stringMatching(`${name} lies inside the cache.*vary`)]);
+  });
+
+  it('with an intercept of its own speaks only to the response that has its answer', async () => {
+    freezeClocks();
+    const speaking = serializerNamed(`${platform}SpeakingSerializer`, (value, http) => {
+      http.getResponse<{ header(name: string, value: string): void }>().header('link', `</${value.run}>`);
+      return value;
+    });
+    const server = await serveRuns(STALE, speaking);
+    await server.get('/runs');
+    vi.advanceTimersByTime(120_000);
+    for (let times = 0; times < 2; times++) {
+      const { body, headers } = await server.get('/runs');
+      expect([body, headers['link']]).toEqual(['{"run":2}', '</2>']);
+    }
+  });
+
+  it('that only overrides serialize runs again in the background, and is warned of nowhere', async () => {
+    freezeClocks();
+    class MarkingSerializer extends ClassSerializerInterceptor {
+      override serialize(value: Run): PlainLiteralObject {
+        return { ...value, marked: true };
+      }
+    }
+    const server = await serveRuns(STALE, MarkingSerializer);
+    await server.get('/runs');
+    vi.advanceTimersByTime(120_000);
+    expect((await server.get('/runs')).body).toBe('{"run":1,"marked":true}');
+    await expect.poll(async () => (await server.get('/runs')).body).toBe('{"run":2,"marked":true}');
+    expect(server.warnings).toEqual([]);
   });
 });

@@ -25,13 +25,7 @@ import {
 } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import {
-  Cached,
-  type CachedOptions,
-  CachekitModule,
-  type HttpRequest,
-  InMemoryBackend,
-} from 'nestjs-cachekit';
+import { Cached, type CachedOptions, CachekitModule, InMemoryBackend } from 'nestjs-cachekit';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { expressOf, PLATFORMS, serve, Server, start } from './serve.js';
 
@@ -251,28 +245,63 @@ describe('An app below a path that names the tenant', () => {
     await expectOwnCats(await served);
   });
 
-  it('has it in its keys on Express when the option key says so', async () => {
-    interface Parent {
-      (request: unknown, response: unknown): void;
-      use(...handlers: unknown[]): void;
-    }
-    const parent = new ExpressAdapter().getInstance<Parent>();
-    class MountedAdapter extends ExpressAdapter {
-      override initHttpServer(): void {
-        parent.use('/:tenant', this.getInstance());
-        this.httpServer = createServer(parent);
+  it.each<[string, CachedOptions]>([
+    ['has it in its keys on Express', {}],
+    ['has it in its keys on Express beside the option key', { key: 'all' }],
+  ])('%s', async (_what, cached) => {
+    const parent = expressParent();
+    parent.use(findTenant);
+    await expectOwnCats(await mount(parent, '/:tenant', moduleOf(tenantsController(cached))));
+  });
+
+  it('never answers with what another app beside it put into the same backend', async () => {
+    const backend = new InMemoryBackend();
+    @Controller()
+    class CatsController {
+      constructor(@Inject('TENANT') private readonly name: string) {}
+
+      @Get('cats')
+      @Cached()
+      list(): string {
+        return `cats of ${this.name}`;
       }
     }
-    parent.use(findTenant);
-    const key = ({ request }: { request?: HttpRequest & { baseUrl?: string } }): string =>
-      String(request?.baseUrl);
-    const module = moduleOf(tenantsController({ key }));
-    const app = await NestFactory.create(module, new MountedAdapter(), { logger: false });
-    onTestFinished(() => app.close());
-    await app.listen(0, '127.0.0.1');
-    await expectOwnCats(new Server(app, []));
+    const parent = expressParent();
+    const serveTenant = (name: string): Promise<Server> => {
+      class TenantModule {}
+      const providers = [{ provide: 'TENANT', useValue: name }];
+      const imports = [CachekitModule.forRoot(backend)];
+      Module({ imports, controllers: [CatsController], providers })(TenantModule);
+      return mount(parent, `/${name}`, TenantModule);
+    };
+    await serveTenant('acme');
+    const server = await serveTenant('globex');
+    await expectOwnCats(server);
+    expect((await server.get('/acme/cats')).cache).toMatch(/hit/);
   });
 });
+
+/** An Express app that Nest apps are mounted in. */
+interface Parent {
+  (request: unknown, response: unknown): void;
+  use(...handlers: unknown[]): void;
+}
+
+const expressParent = (): Parent => new ExpressAdapter().getInstance<Parent>();
+
+/** Starts a Nest app below a path of another Express app; the server is that of both. */
+async function mount(parent: Parent, path: string, module: Type): Promise<Server> {
+  class MountedAdapter extends ExpressAdapter {
+    override initHttpServer(): void {
+      parent.use(path, this.getInstance());
+      this.httpServer = createServer(parent);
+    }
+  }
+  const app = await NestFactory.create(module, new MountedAdapter(), { logger: false });
+  onTestFinished(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  return new Server(app, []);
+}
 
 describe('On Express, X-Forwarded-Host', () => {
   it.each([

@@ -10,6 +10,22 @@ const CREDENTIALS = 'cachekit; fwd=bypass; detail=credentials';
 const IDENTITY = 'cachekit; fwd=bypass; detail=identity';
 const SECRET = 'a secret of the tests';
 
+/** Headers by which the proxies of several vendors name whom they let through. */
+const NAMING = [
+  'x-consumer-id',
+  'x-forwarded-email',
+  'x-auth-request-email',
+  'x-remote-user',
+  'cf-access-authenticated-user-email',
+  'x-amzn-oidc-identity',
+  'x-goog-authenticated-user-id',
+  'x-goog-authenticated-user-email',
+  'x-ms-client-principal-id',
+  'x-ms-client-principal-name',
+];
+/** Headers that hold more than a name: a digest of them needs the secret. */
+const PROVING = ['x-session-id', 'x-ms-client-principal'];
+
 const basic = (name: string): string => `Basic ${Buffer.from(`${name}:password`).toString('base64')}`;
 
 describe.each(PLATFORMS)('On %s', (platform) => {
@@ -71,6 +87,23 @@ describe.each(PLATFORMS)('On %s', (platform) => {
     const second = await server.get('/whoami', { ...headers, 'x-trace': 'second' });
     expect([first.cache, second.cache]).toEqual([CREDENTIALS, CREDENTIALS]);
     expect(second.body).toContain('second');
+  });
+
+  it('a request with a header by which a vendor says who it is from goes past the cache', async () => {
+    const server = await serveWhoami(platform, {});
+    for (const name of [...NAMING, ...PROVING])
+      expect([name, (await server.get('/whoami', { [name]: 'bob' })).cache]).toEqual([name, CREDENTIALS]);
+  });
+
+  it('those headers may stand in vary without a secret, but for what could be guessed', async () => {
+    for (const [names, cache] of [
+      [NAMING, STORED],
+      [PROVING, CREDENTIALS],
+    ] as const) {
+      const server = await serveWhoami(platform, { cached: { vary: names } });
+      for (const name of names)
+        expect([name, (await server.get('/whoami', { [name]: 'bob' })).cache]).toEqual([name, cache]);
+    }
   });
 
   it('a request with two Authorization headers goes past the cache', async () => {

@@ -66,7 +66,7 @@ export interface CachingPlan {
   readonly handler: string;
   readonly versioning: VersioningOptions | undefined;
   /** The headers that mean "this is somebody", without `authorization` and those in `vary`. */
-  readonly otherCredentials: readonly string[];
+  readonly otherCredentials: ReadonlySet<string>;
   /** Request headers whose values stand in the key, in lower case: the option's and those the handler takes by name. */
   readonly vary: readonly string[];
   /** What a `Vary` of the answer may name, in lower case. */
@@ -146,8 +146,8 @@ export function makePlan(cached: CachedHandler): HandlerPlan {
     controller: controller.name,
     handler: typeof handler === 'function' ? handler.name : '',
     versioning,
-    otherCredentials: [...http.credentials].filter(
-      (name) => name !== 'authorization' && !vary.includes(name),
+    otherCredentials: new Set(
+      [...http.credentials].filter((name) => name !== 'authorization' && !vary.includes(name)),
     ),
     vary,
     coveredByKey: headersCoveredByKey(handler, { vary, scope, http, versioning }),

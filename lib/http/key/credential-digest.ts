@@ -6,9 +6,19 @@ const BEARER = /^bearer +\S+$/i;
 export const NAMING_HEADERS: readonly string[] = [
   'x-user-id',
   'x-tenant-id',
+  'x-consumer-id',
   'x-forwarded-user',
+  'x-forwarded-email',
   'x-auth-request-user',
+  'x-auth-request-email',
   'remote-user',
+  'x-remote-user',
+  'cf-access-authenticated-user-email',
+  'x-amzn-oidc-identity',
+  'x-goog-authenticated-user-id',
+  'x-goog-authenticated-user-email',
+  'x-ms-client-principal-id',
+  'x-ms-client-principal-name',
 ];
 
 /**

@@ -89,7 +89,7 @@ function identityByCredentials(
     parts['user'] = digest(text, http.secret);
   }
   // One that stands in `vary` is in the key as a digest, or keeps the request away when the key is made.
-  const uncovered = otherCredentials.find((name) => exchange.header(name) !== undefined);
+  const uncovered = exchange.firstHeaderOf(otherCredentials);
   if (uncovered !== undefined) {
     const remedy = NAMING_HEADERS.includes(uncovered) ? ', which vary could name' : '';
     return unknown(`it carries the header ${uncovered}${remedy}`);

@@ -47,9 +47,12 @@ export interface HttpCacheOptions {
    * counts.
    *
    * Default: authorization, proxy-authorization, cookie, x-api-key, api-key, x-auth-token, x-access-token,
-   * x-session-token, x-token; and those by which a proxy says who it let through: x-forwarded-client-cert,
-   * x-ssl-client-cert, cf-access-jwt-assertion, x-amzn-oidc-data, x-goog-iap-jwt-assertion, x-user-id, x-tenant-id,
-   * x-forwarded-user, x-auth-request-user, remote-user.
+   * x-session-token, x-session-id, x-token; and those by which a proxy says who it let through:
+   * x-forwarded-client-cert, x-ssl-client-cert, cf-access-jwt-assertion, x-amzn-oidc-data, x-goog-iap-jwt-assertion,
+   * x-ms-client-principal, x-user-id, x-tenant-id, x-consumer-id, x-forwarded-user, x-forwarded-email,
+   * x-auth-request-user, x-auth-request-email, remote-user, x-remote-user, cf-access-authenticated-user-email,
+   * x-amzn-oidc-identity, x-goog-authenticated-user-id, x-goog-authenticated-user-email, x-ms-client-principal-id,
+   * x-ms-client-principal-name.
    */
   readonly credentials?: readonly string[];
   /**
@@ -92,6 +95,7 @@ const PROVING_HEADERS = [
   'x-auth-token',
   'x-access-token',
   'x-session-token',
+  'x-session-id',
   'x-token',
   'proxy-authorization',
   'x-forwarded-client-cert',
@@ -99,6 +103,8 @@ const PROVING_HEADERS = [
   'cf-access-jwt-assertion',
   'x-amzn-oidc-data',
   'x-goog-iap-jwt-assertion',
+  // Unsigned, but it holds all claims about somebody: from its plain digest, more than a name could be guessed.
+  'x-ms-client-principal',
 ];
 const DEFAULT_CREDENTIALS = [...PROVING_HEADERS, ...NAMING_HEADERS];
 const SHORTEST_SECRET = 16;
