@@ -115,6 +115,7 @@ export class PostgresBackend extends CacheBackend {
 
   override close(): Promise<void> {
     this.#sweeper.stop();
+    this.#reads.startAnew();
     return this.#connection.close();
   }
 

@@ -9,7 +9,7 @@ const OPEN_WAIT_MS = 1_000;
 /** With `failFast` an app does not start without its cache: it gives it this long. */
 const FAIL_FAST_WAIT_MS = 10_000;
 
-/** So long a shutdown waits for refreshes in the background. */
+/** So long a shutdown waits for refreshes in the background, before it aborts them. */
 const DRAIN_MS = 5_000;
 
 /** How many apps use a backend. Two apps made from one module share the instance; the last one closes it. */

@@ -109,7 +109,7 @@ export class CacheEngine {
     return this.hub.stats(this.pending.count);
   }
 
-  /** Starts no more refreshes in the background, and waits for those that run, at most so long. */
+  /** Starts no more refreshes in the background, waits for those that run, and aborts those that take longer. */
   drain(atMostMs: number): Promise<void> {
     return this.refreshes.drain(atMostMs);
   }
@@ -161,6 +161,7 @@ export class CacheEngine {
     if (ttlMs === 0) return this.delete([key]);
     const serialized = this.values.serialize(value);
     try {
+      if (!this.pending.none) await this.pending.writeBefore(key);
       const tags = await this.versionsOf(markers);
       const nowMs = Date.now();
       const freshUntilMs = this.freshUntilOf(nowMs, ttlMs);

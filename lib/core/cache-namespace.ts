@@ -373,7 +373,7 @@ export class CacheNamespace {
   }
 
   #fetching<T>(options: Ttl | GetOrSetOptions<T> | undefined): Fetching<T> {
-    if (typeof options === 'object') {
+    if (typeof options === 'object' || typeof options === 'function') {
       return this.#fetchingWith(asOptions<GetOrSetOptions<T>>(options, GET_OR_SET_OPTIONS, 'getOrSet'));
     }
     const known = this.#fetchingByTtl.get(options);

@@ -22,6 +22,8 @@ export interface ClaimRequest {
   readonly key: EntryKey;
   /** The markers of its tags. */
   readonly markers: readonly EntryKey[];
+  /** Gives the load up, and the wait for its turn. `undefined`: nothing does. */
+  readonly abort: AbortController | undefined;
   readonly options: {
     readonly loadTimeoutMs: number;
     /** Whether only one process may load at a time. */
@@ -44,8 +46,18 @@ export interface Claim {
   readonly remains: (() => EncodedLease) | undefined;
 }
 
+/**
+ * A load without the right to write:
+ * - `failed`: the backend failed, so nobody knows what lies there
+ * - `overtaken`: others wrote first again and again, or held the key for as long as the load may take
+ * - `alone`: its caller wanted none
+ */
+export interface Unclaimed {
+  readonly state: 'failed' | 'overtaken' | 'alone';
+}
+
 /** What a load got that wanted to claim its key. */
-export type Taken = Claim | Fresh | { readonly state: 'failed' | 'overtaken' };
+export type Taken = Claim | Fresh | Unclaimed;
 
 /** How often a claim is tried again after somebody else wrote first. */
 const CLAIM_ATTEMPTS = 3;
@@ -58,12 +70,13 @@ export class Claims {
     private readonly tags: TagMarkers,
   ) {}
 
-  /**
-   * Answers the claim, or the entry that somebody else stored in the meantime. There is none if the backend failed,
-   * or others were faster again and again: then the load's value is not written. Never rejects.
-   */
-  async take(request: ClaimRequest, first: Stale | Absent | Failed, flight: Flight<unknown>): Promise<Taken> {
-    if (first.state === 'failed') return first;
+  /** Answers the claim, or the entry that somebody else stored in the meantime, or why there is none. Never rejects. */
+  async take(
+    request: ClaimRequest,
+    first: Stale | Absent | Failed | Unclaimed,
+    flight: Flight<unknown>,
+  ): Promise<Taken> {
+    if (isUnclaimed(first)) return first;
     try {
       const tags = await this.tags.ensure(request.markers, first.markers);
       return request.options.lock
@@ -75,7 +88,11 @@ export class Claims {
     }
   }
 
-  /** Loads of other processes may run at the same time; the first to end stores its value. */
+  /**
+   * Loads of other processes may run at the same time; the first to end stores its value. When the one that put the
+   * lease there fails, it takes it away, and those that shared it store nothing: they could not tell that from a
+   * `delete`. The next load is stored.
+   */
   private async takeShared(
     request: ClaimRequest,
     first: Stale | Absent,
@@ -109,7 +126,7 @@ export class Claims {
     const watch = new LeaseWatch();
     const endMs = performance.now() + request.options.loadTimeoutMs;
     let seen = first;
-    for (let polls = 0; performance.now() < endMs; polls++) {
+    for (let polls = 0; performance.now() < endMs && request.abort?.signal.aborted !== true; polls++) {
       if (watch.isHeld(seen)) {
         flight.awaitTurn();
         await pollDelay(polls, endMs - performance.now());
@@ -173,6 +190,10 @@ export class Claims {
       // The store reported it.
     }
   }
+}
+
+function isUnclaimed(seen: Stale | Absent | Failed | Unclaimed): seen is Unclaimed {
+  return seen.state !== 'stale' && seen.state !== 'absent';
 }
 
 /** A claim on what lies there already, which is left there if nothing is stored. */

@@ -98,8 +98,13 @@ export class EntryReader {
     if (entry === undefined || entry.tags.length === 0) {
       return settle(entry, stored, NO_MARKERS, NO_VERSIONS, staleMs);
     }
-    const reading = this.judge(entry, stored, NO_KEYS, NO_MARKERS, staleMs);
-    return types.isPromise(reading) ? reading.catch(() => FAILED) : reading;
+    try {
+      const reading = this.judge(entry, stored, NO_KEYS, NO_MARKERS, staleMs);
+      return types.isPromise(reading) ? reading.catch(() => FAILED) : reading;
+    } catch {
+      // The store reported it: a backend may also throw at once.
+      return FAILED;
+    }
   }
 
   /** As `read`, for commands: @throws CachekitError if the backend fails */

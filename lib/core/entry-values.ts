@@ -5,6 +5,7 @@ import type { Usable } from './entry-reader.js';
 import { excerpt, messageOf, UnserializableValueError } from './errors.js';
 import type { CacheEventListener } from './events.js';
 import type { ResolvedCacheOptions } from './options.js';
+import { isResident } from './resident-entry.js';
 import {
   type CacheSerializer,
   serialize,
@@ -14,16 +15,26 @@ import {
 import { freezeJson, shareFrozen } from './shared-value.js';
 import { JSON_CODEC, parseJson, ValueSerializer } from './value.serializer.js';
 
+/** At most ten megabytes, with answers of four kilobytes. */
+const MOST_KEPT = 1_000;
+
 /** Makes values of payloads and payloads of values, as the options of a cache say. */
 export class EntryValues {
   /** Whether plain JSON is just parsed. Not known of a serializer that extends the default one: it may do more. */
   private readonly parsesJson: boolean;
+  /** Caches share what they read alike: those with the default serializer, or with the same one. */
+  private readonly sharesAs: object;
+  /** Whose values are kept for the next reader: a ring, in the order in which they were read. */
+  private readonly kept: DecodedEntry[] = [];
+  private oldestKept = 0;
 
   constructor(
     private readonly options: Pick<ResolvedCacheOptions, 'serializer' | 'isolate' | 'compression'>,
     private readonly report: CacheEventListener,
   ) {
-    this.parsesJson = Object.getPrototypeOf(options.serializer) === ValueSerializer.prototype;
+    const { serializer } = options;
+    this.parsesJson = serializer.deserialize === ValueSerializer.prototype.deserialize;
+    this.sharesAs = this.parsesJson ? ValueSerializer : serializer;
   }
 
   /**
@@ -56,13 +67,16 @@ export class EntryValues {
   /** The reader's copy of the value in a usable entry; nothing, with an event, if its payload can't be read. */
   read(
     key: EntryKey,
-    { entry }: Usable,
+    usable: Usable,
     serializer?: SharingSerializer,
   ): { readonly value: unknown } | undefined {
+    const { entry } = usable;
     try {
-      if (serializer !== undefined) return { value: entry.sharedValue ?? this.readOnce(entry, serializer) };
-      if (this.options.isolate) return { value: this.decodeText(entry) };
-      return { value: entry.sharedValue ?? shareFrozen(entry, () => this.decode(entry)) };
+      if (serializer === undefined && this.options.isolate) return { value: this.decodeText(entry) };
+      const shared = entry.sharedBy === (serializer ?? this.sharesAs) ? entry.sharedValue : undefined;
+      if (shared !== undefined) return { value: shared };
+      if (serializer !== undefined) return { value: this.readOnce(usable, serializer) };
+      return { value: shareFrozen(entry, this.sharesAs, () => this.decode(entry)) };
     } catch (error) {
       this.report({ type: 'error', operation: 'decode', key: readable(key), error });
       return undefined;
@@ -84,10 +98,20 @@ export class EntryValues {
     }
   }
 
-  /** An HTTP answer, say, whose head takes longer to read than all the rest of a hit. */
-  private readOnce(entry: DecodedEntry, serializer: SharingSerializer): unknown {
+  /**
+   * An HTTP answer, say, whose head takes longer to read than all the rest of a hit. So many are kept as were read last:
+   * one takes as much memory as its entry, which nothing else counts.
+   */
+  private readOnce({ entry, stored }: Usable, serializer: SharingSerializer): unknown {
     const value = this.decode(entry, serializer);
-    if (serializer.keeps(value)) entry.sharedValue = value;
+    // What comes from a server is decoded for this reader alone.
+    if (!isResident(stored) || !serializer.keeps(value)) return value;
+    const forgotten = this.kept[this.oldestKept];
+    if (forgotten !== undefined) forgotten.sharedValue = undefined;
+    entry.sharedValue = value;
+    entry.sharedBy = serializer;
+    this.kept[this.oldestKept] = entry;
+    this.oldestKept = (this.oldestKept + 1) % MOST_KEPT;
     return value;
   }
 

@@ -38,7 +38,7 @@ const SPACE = 0x20;
 const MOST_DIGITS = 16;
 const LETTERS: Readonly<Record<EntryKind, string>> = { value: 'v', http: 'h', lease: 'l', tag: 't' };
 const KINDS: Readonly<Record<string, EntryKind>> = { v: 'value', h: 'http', l: 'lease', t: 'tag' };
-const HEADER = /^ck1 ([vhlt])([A-Za-z-])(z?) (\d{1,16}) (\d{1,16}|never)(?: r(\d{1,16}))?(?: (\[.*\]))?$/;
+const HEADER = /^ck1 ([vhlt])([A-Za-z-])(z?) (\d{1,16}) (\d{1,16}|never)(?: r(\d{1,16}))?(?: (\[[ -~]*\]))?$/;
 const KIND_OF_BYTE: Readonly<Record<number, EntryKind>> = {
   0x76: 'value',
   0x68: 'http',
@@ -88,6 +88,8 @@ export function decodeEntry(bytes: Uint8Array, content: Uint8Array | string = by
 export class DecodedEntry implements Entry {
   /** The one copy of its value that all its readers share; `undefined`: they don't, or not yet. See `EntryValues`. */
   sharedValue: unknown = undefined;
+  /** What read that copy: another cache on the same backend may have another serializer. */
+  sharedBy: object | undefined = undefined;
 
   constructor(
     readonly kind: EntryKind,

@@ -5,8 +5,9 @@ export type BackendOperation = 'open' | 'close' | 'get' | 'set' | 'replace' | 'd
  * What happened in a cache. `key` is the key as the app gave it: in a namespace, the
  * namespace and a colon before it; for an HTTP answer, its route as JSON text.
  *
- * - `hit`, `miss`: a read found a usable entry (`stale`: one whose ttl is over), or none
- * - `collapsed`: a caller waited for the load of another
+ * - `hit`, `miss`: a read found a usable entry (`stale`: one whose ttl is over), or none, and so the caller's load began
+ * - `collapsed`: a caller waited for the load of another, in this process or, with `lock`, in another one; in place of a
+ *   hit or a miss
  * - `set`, `delete`, `invalidate`, `clear`: a write took effect
  * - `evict`: the backend dropped an entry for want of room. Only backends in this process tell
  * - `refresh`: a stale value is loaded anew in the background
@@ -45,11 +46,20 @@ export type CacheEvent =
 /**
  * Why a load's answer was not stored: it was superseded by a write or an invalidation while it ran (`outdated`),
  * its ttl was over when it ended (`expired`), it was `undefined` (`absent`), the backend failed before or after the
- * load (`backend`), the entry is over a limit of the backend (`too-large`), the value can't be serialized
+ * load (`backend`), others wrote the key first again and again, or held it with `lock` for as long as the load may take
+ * (`overtaken`), its caller loaded for itself, since it could not use the answer it had waited for (`alone`), the entry is over a limit of the backend (`too-large`), the value can't be serialized
  * (`unserializable`), or the caller of the load did not want it stored (`declined`).
  */
 export type NotStored =
-  'outdated' | 'expired' | 'absent' | 'backend' | 'too-large' | 'unserializable' | 'declined';
+  | 'outdated'
+  | 'expired'
+  | 'absent'
+  | 'backend'
+  | 'overtaken'
+  | 'alone'
+  | 'too-large'
+  | 'unserializable'
+  | 'declined';
 
 /**
  * Is told what happens in a cache. What it answers is ignored; what it throws, or rejects with, is logged once and never

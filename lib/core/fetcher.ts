@@ -5,6 +5,7 @@ import type { BackgroundRefreshes } from './background-refreshes.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { Absent, EntryReader, Failed, Reading, Stale, Usable } from './entry-reader.js';
 import type { EntryValues } from './entry-values.js';
+import { LoadTimeoutError } from './errors.js';
 import type { EventHub } from './event-hub.js';
 import { isRefreshing } from './lease.js';
 import { type Load, waitWithTimeout } from './load-timeout.js';
@@ -110,11 +111,7 @@ export class Fetcher {
     const found = this.values.read(key, reading, serializer);
     if (found === undefined) return undefined;
     this.hub.hit(key, stale !== undefined);
-    const { entry, readAtMs } = reading;
-    const ttlMs = entry.freshUntilMs - readAtMs;
-    // The clock of the process that wrote it may be ahead of this one's.
-    const ageMs = Math.max(0, readAtMs - entry.storedAtMs);
-    return { value: found.value as T, hit: true, stale, stored: false, collapsed: false, ttlMs, ageMs };
+    return fromStore(found.value as T, reading, stale, false);
   }
 
   /** Answers the stale value and loads it anew: after that, or before, if it is too old to be answered just so. */
@@ -142,13 +139,10 @@ export class Fetcher {
     const sight = this.sightOf(reading, askedAt, request.markers);
     if (this.flights.find(key, sight) !== undefined) return;
     this.hub.report({ type: 'refresh', key: readable(key) });
-    const result: Promise<unknown> = this.start({ ...request, load: request.refresh }, reading, sight).result;
-    this.refreshes.add(
-      result.then(
-        () => undefined,
-        () => undefined,
-      ),
-    );
+    const abort = new AbortController();
+    const { result } = this.start({ ...request, load: request.refresh, abort }, reading, sight);
+    const ended = (): void => undefined;
+    this.refreshes.add(result.then(ended, ended), abort);
   }
 
   private async loadOrExcuse<T>(
@@ -189,24 +183,40 @@ export class Fetcher {
     const running = (this.flights as SingleFlight<Loaded<T>>).find(key, sight);
     if (running !== undefined) {
       this.hub.report({ type: 'collapsed', key: readable(key) });
-      // With `lock`, the load may have to wait for one in another process.
-      const waitMs = options.loadTimeoutMs * (options.lock ? 2 : 1);
-      const loaded = await waitWithTimeout(running.result, readable(key), waitMs);
+      const loaded = await waitFor(running, key, options.loadTimeoutMs);
       const shared = this.deliver(request, loaded, { collapsed: true });
       return shared ?? this.fetchAgain(request, flightsLeft);
     }
-    this.hub.report({ type: 'miss', key: readable(key) });
-    const loaded = await this.start(request, seen, sight).result;
+    const onLoad = (): void => this.hub.report({ type: 'miss', key: readable(key) });
+    const flight = this.start(request, seen, sight, onLoad);
+    const loaded = await flight.result;
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
-    return this.deliver(request, loaded, { collapsed: false }) ?? this.loadAlone(request);
+    const collapsed = loaded.outcome === 'found' && flight.hasWaited;
+    const fetched = this.deliver(request, loaded, { collapsed });
+    if (fetched === undefined) {
+      onLoad();
+      return this.loadAlone(request);
+    }
+    if (collapsed) this.hub.report({ type: 'collapsed', key: readable(key) });
+    else if (fetched.hit) this.hub.hit(key, false);
+    return fetched;
   }
 
-  /** Starts a load that others may join. */
-  private start<T>(request: FetchRequest<T>, seen: Seen, sight: Sight): Flight<Loaded<T>> {
+  /**
+   * Starts a load that others may join.
+   *
+   * @param onLoad see `Loader.run`
+   */
+  private start<T>(
+    request: FetchRequest<T>,
+    seen: Seen,
+    sight: Sight,
+    onLoad?: () => void,
+  ): Flight<Loaded<T>> {
     const flights = this.flights as SingleFlight<Loaded<T>>;
     return flights.start(request.key, request.markers, sight, async (flight) => {
       try {
-        const loaded = await this.loader.run(request, seen, flight);
+        const loaded = await this.loader.run(request, seen, flight, onLoad);
         this.backOff.worked(request.key);
         return loaded;
       } catch (error) {
@@ -240,7 +250,7 @@ export class Fetcher {
   /** Loads for this caller only, and stores nothing. */
   private async loadAlone<T>(request: FetchRequest<T>): Promise<Fetched<T>> {
     const nobodyJoins = this.flights.create(request.markers) as Flight<Loaded<T>>;
-    const loaded = await this.loader.run(request, { state: 'failed' }, nobodyJoins);
+    const loaded = await this.loader.run(request, ALONE, nobodyJoins);
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
     return this.deliver(request, loaded, { collapsed: false }) as Fetched<T>;
   }
@@ -263,8 +273,8 @@ export class Fetcher {
     if (loaded.outcome === 'own') return undefined;
     if (loaded.outcome === 'absent') return { ...NOT_CACHED, value: undefined as T, collapsed };
     if (loaded.outcome === 'found') {
-      const hit = this.hit<T>(key, loaded.reading, serializer);
-      return hit && { ...hit, collapsed };
+      const found = this.values.read(key, loaded.reading, serializer);
+      return found && fromStore(found.value as T, loaded.reading, undefined, collapsed);
     }
     const value = this.values.readBack(key, loaded.value, serializer) as T;
     const ttlMs = loaded.stored ? loaded.freshUntilMs - Date.now() : 0;
@@ -279,6 +289,8 @@ interface FetchRequest<T> extends LoadRequest<T> {
     Required<Pick<FetchOptions<T>, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'excuses'>>;
 }
 
+const ALONE = { state: 'alone' } as const;
+
 /** How many more loads a caller waits for after one whose value could not be shared. */
 const SECOND_FLIGHTS = 1;
 
@@ -292,6 +304,37 @@ export const NOT_CACHED = {
   ageMs: 0,
 } as const;
 
+/** What is said of a value that lay in the store. */
+function fromStore<T>(
+  value: T,
+  { entry, readAtMs }: Usable,
+  stale: Fetched<T>['stale'],
+  collapsed: boolean,
+): Fetched<T> {
+  const ttlMs = entry.freshUntilMs - readAtMs;
+  // The clock of the process that wrote it may be ahead of this one's.
+  const ageMs = Math.max(0, readAtMs - entry.storedAtMs);
+  return { value, hit: true, stale, stored: false, collapsed, ttlMs, ageMs };
+}
+
+/**
+ * What a flight brings. It is waited for until its load has run for `loadTimeoutMs`, or as long from now if it is
+ * running already. While the load waits for its turn, its callers wait with it: that ends by the `loadTimeout` of
+ * the one that started it.
+ *
+ * @throws LoadTimeoutError after that time; else what the load throws
+ */
+function waitFor<T>(flight: Flight<T>, key: EntryKey, loadTimeoutMs: number): Promise<T> {
+  const wait = (waitMs: number): Promise<T> =>
+    waitWithTimeout(flight.result, waitMs, () => {
+      const nowMs = performance.now();
+      const leftMs = (flight.loadingSinceMs ?? nowMs) + loadTimeoutMs - nowMs;
+      if (leftMs > 0) return wait(leftMs);
+      throw new LoadTimeoutError(readable(key), loadTimeoutMs);
+    });
+  return wait(loadTimeoutMs);
+}
+
 /** Name by name: to spread the options takes longer than the load of many a value. */
 function requestOf<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): FetchRequest<T> {
   return {
@@ -299,6 +342,7 @@ function requestOf<T>(key: EntryKey, load: Load<T>, options: FetchOptions<T>): F
     markers: options.markers,
     load,
     refresh: options.refresh ?? load,
+    abort: undefined,
     options: {
       ttlMs: options.ttlMs,
       loadTimeoutMs: options.loadTimeoutMs,

@@ -1,40 +1,69 @@
 import type { Awaitable } from '../backends/cache-backend.js';
 import { LoadTimeoutError } from './errors.js';
 
-/** Makes a value that is not in the cache. The signal aborts when its `loadTimeout` is over. */
+/**
+ * Makes a value that is not in the cache. The signal aborts when its `loadTimeout` is over; of a refresh in the background
+ * also when the app that shuts down has waited for it long enough.
+ */
 export type Load<T> = (signal: AbortSignal) => Awaitable<T>;
 
 /**
  * Runs a load for at most `timeoutMs`. What a load that is late still answers, or throws, is dropped.
  *
- * @throws LoadTimeoutError after that time; else what the load throws, unchanged
+ * @param abort gives the load up before that time. Absent: nothing does
+ * @throws LoadTimeoutError after that time; the reason of `abort`; else what the load throws, unchanged
  */
-export function runWithTimeout<T>(load: Load<T>, key: string, timeoutMs: number): Promise<T> {
-  if (takesNothing(load)) return waitWithTimeout(start(load as () => Awaitable<T>), key, timeoutMs);
-  const abort = new AbortController();
-  const running = start(() => load(abort.signal));
-  return waitWithTimeout(running, key, timeoutMs, (error) => abort.abort(error));
+export function runWithTimeout<T>(
+  load: Load<T>,
+  key: string,
+  timeoutMs: number,
+  abort?: AbortController,
+): Promise<T> {
+  if (abort === undefined && takesNothing(load)) {
+    return waitWithTimeout(start(load as () => Awaitable<T>), timeoutMs, () => {
+      throw new LoadTimeoutError(key, timeoutMs);
+    });
+  }
+  const controller = abort ?? new AbortController();
+  const { signal } = controller;
+  const running = start(() => {
+    signal.throwIfAborted();
+    return load(signal);
+  });
+  const onTimeout = (): never => {
+    const error = new LoadTimeoutError(key, timeoutMs);
+    controller.abort(error);
+    throw error;
+  };
+  return waitWithTimeout(running, timeoutMs, onTimeout, abort?.signal);
 }
 
 /**
  * Waits at most `timeoutMs` for a load that is running.
  *
- * @param onTimeout is told of it after that time
- * @throws LoadTimeoutError after that time; else what the load throws, unchanged
+ * @param onTimeout says what comes after that time: it may throw, or wait on
+ * @param signal ends the wait with its reason. Absent: nothing does
  */
 export function waitWithTimeout<T>(
   running: Promise<T>,
-  key: string,
   timeoutMs: number,
-  onTimeout?: (error: LoadTimeoutError) => void,
+  onTimeout: () => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   // One promise and one timer, by hand: `Promise.race` makes four promises, for every load.
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => {
-      const error = new LoadTimeoutError(key, timeoutMs);
-      reject(error);
-      onTimeout?.(error);
+      try {
+        resolve(onTimeout());
+      } catch (error) {
+        reject(error as Error);
+      }
     }, timeoutMs);
+    const giveUp = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason as Error);
+    };
+    signal?.addEventListener('abort', giveUp, { once: true });
     running.then(
       (value) => {
         clearTimeout(timer);

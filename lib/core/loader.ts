@@ -1,4 +1,4 @@
-import type { Claim, ClaimRequest, Claims } from './claims.js';
+import type { Claim, ClaimRequest, Claims, Unclaimed } from './claims.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { Absent, Failed, Fresh, Stale } from './entry-reader.js';
 import type { EntryValues } from './entry-values.js';
@@ -57,6 +57,13 @@ export type Loaded<T> =
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'own'; readonly value: T };
 
+/** Why the answer of a load without a claim is not stored. */
+const REASONS = {
+  failed: 'backend',
+  overtaken: 'overtaken',
+  alone: 'alone',
+} as const satisfies Record<Unclaimed['state'], NotStored>;
+
 /** Runs a load from its claim on the key to the stored entry. */
 export class Loader {
   constructor(
@@ -67,23 +74,30 @@ export class Loader {
     private readonly report: CacheEventListener,
   ) {}
 
-  /** Rejects with what the load throws, unchanged, or with a `LoadTimeoutError`; never because of the backend. */
+  /**
+   * Rejects with what the load throws, unchanged, or with why it was given up; never because of the backend.
+   *
+   * @param onLoad is told just before the load begins, if it does: somebody else may have stored a value by then
+   */
   async run<T>(
     request: LoadRequest<T>,
-    seen: Stale | Absent | Failed,
+    seen: Stale | Absent | Failed | Unclaimed,
     flight: Flight<Loaded<T>>,
+    onLoad?: () => void,
   ): Promise<Loaded<T>> {
-    const { key, load, options } = request;
+    const { key, load, abort, options } = request;
     const taken = await this.claims.take(request, seen, flight);
     if (taken.state === 'fresh') return { outcome: 'found', reading: taken };
     const claim = taken.state === 'claimed' ? taken : undefined;
     if (claim === undefined) flight.beginUnclaimed(taken.state === 'failed' ? 'as first seen' : 'unknown');
     else flight.begin(claim.base, claim.tags);
+    onLoad?.();
     const beganMs = Date.now();
     let [kept, isGone] = [false, false];
     try {
-      const value = await runWithTimeout(load, readable(key), options.loadTimeoutMs);
-      const loaded = await this.keep(key, claim, value, beganMs, options);
+      flight.loadingSinceMs = performance.now();
+      const value = await runWithTimeout(load, readable(key), options.loadTimeoutMs, abort);
+      const loaded = await this.keep(key, taken, value, beganMs, options);
       kept = loaded.outcome === 'loaded' && loaded.stored;
       isGone = loaded.outcome === 'absent' || (loaded.outcome === 'loaded' && loaded.freshUntilMs <= beganMs);
       return loaded;
@@ -97,7 +111,7 @@ export class Loader {
 
   private async keep<T>(
     key: EntryKey,
-    claim: Claim | undefined,
+    claim: Claim | Unclaimed,
     value: T,
     beganMs: number,
     options: LoadOptions<T>,
@@ -118,7 +132,7 @@ export class Loader {
     if (admission === 'share') return this.notStored(key, 'declined', shared);
     const leftMs = freshUntilMs - Date.now();
     if (leftMs <= 0) return this.notStored(key, 'expired', shared);
-    if (claim === undefined) return this.notStored(key, 'backend', shared);
+    if (claim.state !== 'claimed') return this.notStored(key, REASONS[claim.state], shared);
     const header = { kind: options.kind, storedAtMs: beganMs, freshUntilMs, tags: claim.tags };
     try {
       const bytes = this.values.encode(serialized, header);

@@ -99,13 +99,27 @@ export class PendingInvalidations {
     await withDeadline(this.writing, this.store.readDeadlineMs, () => 'Writing pending invalidations');
   }
 
+  /**
+   * Writes what is pending for a key that is about to be written: later, it would remove the new value. Never rejects:
+   * the backend may take the new value all the same, which then stands in for a `delete`.
+   */
+  async writeBefore(key: EntryKey): Promise<void> {
+    if (!this.covers(key, [])) return;
+    try {
+      await this.write();
+    } catch {
+      // The store reported it.
+    }
+  }
+
   private async writeNow(): Promise<void> {
     const { clearing } = this;
-    const [keys, markers] = [[...this.keys], [...this.markers]];
     if (clearing > 0) {
       await this.store.clear();
       if (this.clearing === clearing) this.clearing = 0;
     }
+    // Not before: a clear takes its time, in which others of them may be settled by a write.
+    const [keys, markers] = [[...this.keys], [...this.markers]];
     if (keys.length > 0) await this.store.delete(keys.map(([key]) => key));
     await this.tags.invalidate(markers.map(([marker]) => marker));
     settle(this.keys, keys);

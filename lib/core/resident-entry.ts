@@ -37,9 +37,27 @@ export abstract class ResidentEntry implements Stored {
   }
 }
 
+/** What stands for an entry that a backend in this process keeps, under another version: nothing of it is copied. */
+export abstract class ResidentView implements Stored {
+  constructor(
+    readonly kept: Stored,
+    readonly version: string,
+  ) {}
+
+  get bytes(): Uint8Array {
+    return this.kept.bytes;
+  }
+}
+
+/** Whether who reads the key next gets the same object, and what was found out about it. */
+export function isResident(stored: Stored): boolean {
+  return stored instanceof ResidentEntry || stored instanceof ResidentView;
+}
+
 /** What a backend answered, decoded. @throws BrokenEntryError for what is not an entry */
-export function decodeStored(stored: Stored): DecodedEntry {
-  return stored instanceof ResidentEntry ? stored.decode() : decodeEntry(stored.bytes);
+export function decodeStored(stored: Pick<Stored, 'bytes'>): DecodedEntry {
+  if (stored instanceof ResidentEntry) return stored.decode();
+  return stored instanceof ResidentView ? decodeStored(stored.kept) : decodeEntry(stored.bytes);
 }
 
 function contentOf(bytes: Uint8Array): Uint8Array | string {

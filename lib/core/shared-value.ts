@@ -5,9 +5,10 @@ import { JSON_CODEC } from './value.serializer.js';
  * The one frozen copy of a value that all its readers share, for `isolate: false`. Of a value that can't be frozen
  * through and through each reader gets its own copy.
  */
-export function shareFrozen(entry: DecodedEntry, decode: () => unknown): unknown {
+export function shareFrozen(entry: DecodedEntry, by: object, decode: () => unknown): unknown {
   if (!isFreezable(entry.codec)) return decode();
-  entry.sharedValue ??= freeze(decode());
+  entry.sharedValue = freeze(decode());
+  entry.sharedBy = by;
   return entry.sharedValue;
 }
 

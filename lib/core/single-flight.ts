@@ -17,6 +17,10 @@ export interface Sight {
 export class Flight<T> {
   /** What all its callers get. Set as soon as the flight starts. */
   result!: Promise<T>;
+  /** When its load began, as `performance.now()` says; `undefined`: not yet. */
+  loadingSinceMs: number | undefined = undefined;
+  /** Whether it had to wait for the load of another process. */
+  hasWaited = false;
   private loadBeganAt = Infinity;
   /** Whether the load will write over the version in `base`. */
   private claimed = false;
@@ -59,6 +63,7 @@ export class Flight<T> {
 
   /** Called while the load waits for its turn: whatever it will bring is newer than what anybody sees who asks now. */
   awaitTurn(): void {
+    this.hasWaited = true;
     this.loadBeganAt = Infinity;
     this.claimed = false;
     this.base = undefined;

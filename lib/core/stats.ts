@@ -9,7 +9,7 @@ export interface CacheStats {
   readonly misses: number;
   /** Hits among hits and misses, from 0 to 1; 0 before the first read. */
   readonly hitRatio: number;
-  /** Callers that waited for the load of another. */
+  /** Callers that waited for the load of another: neither hits nor misses. */
   readonly collapsed: number;
   /** Entries written, by `set` or after a load. */
   readonly sets: number;

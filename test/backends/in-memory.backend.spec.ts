@@ -1,11 +1,37 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 import { CachekitConfigError, CacheService, EntryTooLargeError, InMemoryBackend } from 'nestjs-cachekit';
 import { describe, expect, it } from 'vitest';
 import { until } from '../servers/until.js';
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
+
+/** Keys in the order in which they were used last, and those that had to go. */
+class OrderOfUse {
+  readonly order: string[] = [];
+  readonly evicted: string[] = [];
+
+  constructor(private readonly most: number) {}
+
+  use(key: string): boolean {
+    if (!this.remove(key)) return false;
+    this.order.push(key);
+    return true;
+  }
+
+  write(key: string): void {
+    this.remove(key);
+    this.order.push(key);
+    if (this.order.length > this.most) this.evicted.push(...this.order.splice(0, 1));
+  }
+
+  remove(key: string): boolean {
+    const at = this.order.indexOf(key);
+    return at >= 0 && this.order.splice(at, 1).length > 0;
+  }
+}
 
 describe('InMemoryBackend', () => {
   it('answers synchronously', () => {
@@ -32,6 +58,79 @@ describe('InMemoryBackend', () => {
     backend.delete(['c']);
     for (const key of ['d', 'e', 'f', 'g']) backend.set(key, bytesOf(key), Infinity);
     expect(evicted).toEqual(['b', 'a', 'd']);
+  });
+
+  it('evicts what was not used for the longest time, whatever was done before', () => {
+    const name = fc.constantFrom('get', 'getMany', 'set', 'replace', 'delete', 'clear');
+    const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
+    const steps = fc.array(fc.tuple(name, key), { minLength: 20, maxLength: 60 });
+    const property = (maxEntries: number, all: readonly (readonly [string, string])[]): void => {
+      const backend = new InMemoryBackend({ maxEntries });
+      const evicted: string[] = [];
+      backend.watchEvictions((gone) => evicted.push(gone));
+      const model = new OrderOfUse(maxEntries);
+      for (const [step, on] of all) {
+        if (step === 'get') expect(backend.get(on) !== undefined).toBe(model.use(on));
+        if (step === 'getMany')
+          expect(backend.getMany([on, 'a']).map(Boolean)).toEqual([model.use(on), model.use('a')]);
+        if (step === 'set' && backend.set(on, bytesOf(on), 60_000)) model.write(on);
+        if (step === 'replace' && backend.replace(on, undefined, bytesOf(on), Infinity)) model.write(on);
+        if (step === 'delete') {
+          backend.delete([on, on]);
+          model.remove(on);
+        }
+        if (step === 'clear') {
+          backend.clear();
+          model.order.length = 0;
+        }
+      }
+      expect(evicted).toEqual(model.evicted);
+    };
+    fc.assert(fc.property(fc.integer({ min: 1, max: 4 }), steps, property));
+  });
+
+  it('lets who hears of an eviction read and write at once', () => {
+    const backend = new InMemoryBackend({ maxEntries: 2 });
+    const evicted: string[] = [];
+    backend.watchEvictions((key) => {
+      evicted.push(key);
+      backend.get('b');
+      if (key === 'a') backend.set('heard of a', bytesOf('x'), Infinity);
+    });
+    for (const key of ['a', 'b', 'c', 'd']) backend.set(key, bytesOf(key), Infinity);
+    expect(evicted).toEqual(['a', 'c', 'heard of a']);
+    expect(['b', 'd'].filter((key) => backend.get(key))).toEqual(['b', 'd']);
+  });
+
+  it('lets who hears of an eviction clear it, and takes entries after that', () => {
+    const backend = new InMemoryBackend({ maxEntries: 1 });
+    let heard = 0;
+    backend.watchEvictions(() => {
+      heard++;
+      if (heard === 1) backend.clear();
+    });
+    for (const key of ['a', 'b']) backend.set(key, bytesOf(key), 60_000);
+    expect(backend.getMany(['a', 'b'])).toEqual([undefined, undefined]);
+    for (const key of ['c', 'd']) backend.set(key, bytesOf(key), 60_000);
+    expect(heard).toBe(2);
+    expect(backend.get('d')).toBeDefined();
+  });
+
+  it('holds one entry that takes all of its room, and no larger one', () => {
+    const sizeOf = (length: number): number => {
+      try {
+        new InMemoryBackend({ maxBytes: 1 }).set('key', Buffer.alloc(length, 'x'), Infinity);
+      } catch (error) {
+        return Number(/takes (\d+) bytes/.exec(String(error))?.[1]);
+      }
+      throw new Error('An entry of one byte was taken.');
+    };
+    const backend = new InMemoryBackend({ maxBytes: sizeOf(5_000) });
+    backend.set('one', Buffer.alloc(5_000, 'x'), Infinity);
+    backend.set('two', Buffer.alloc(5_000, 'x'), Infinity);
+    expect(backend.getMany(['one', 'two']).map(Boolean)).toEqual([false, true]);
+    expect(() => backend.set('two', Buffer.alloc(5_001, 'x'), Infinity)).toThrow(EntryTooLargeError);
+    expect(backend.get('two')?.bytes).toHaveLength(5_000);
   });
 
   it('keeps what was read or written before it evicted it, for those who still hold it', () => {
@@ -126,6 +225,36 @@ describe('InMemoryBackend', () => {
     backend.set('gone', bytesOf('1'), 20);
     await until('the other entry is gone', async () => backend.get('gone') === undefined);
     expect(backend.get('renewed')).toBeDefined();
+  });
+
+  it('lets expired entries go while others are written over and removed, and keeps those', async () => {
+    const backend = new InMemoryBackend();
+    const keys = Array.from({ length: 3_000 }, (_, index) => `key${index}`);
+    for (const key of keys) backend.set(key, bytesOf('old'), 0.1);
+    for (const [key, ttlMs] of Object.entries({ endless: Infinity, eternity: 1e300 }))
+      backend.set(key, bytesOf('old'), ttlMs);
+    const renewed = keys.filter((_, index) => index % 7 === 0);
+    await until('the rest is gone', async () => {
+      for (const key of renewed) backend.set(key, bytesOf('new'), 60_000);
+      backend.delete(keys.filter((_, index) => index % 7 === 6));
+      return backend.getMany(keys).filter(Boolean).length === renewed.length;
+    });
+    expect(backend.getMany([...renewed, 'endless', 'eternity'])).not.toContain(undefined);
+  });
+
+  it('lets expired entries go after a clear, and after it was closed and opened again', async () => {
+    const backend = new InMemoryBackend();
+    const expire = async (): Promise<void> => {
+      backend.set('key', bytesOf('value'), 1);
+      expect(backend.get('key')).toBeDefined();
+      await until('the entry is gone', async () => backend.get('key') === undefined);
+    };
+    await expire();
+    backend.clear();
+    await expire();
+    await backend.close();
+    await backend.open();
+    await expire();
   });
 
   it('keeps no process alive', async () => {

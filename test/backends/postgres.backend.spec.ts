@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
-import { EntryTooLargeError } from 'nestjs-cachekit';
+import { BackendUnavailableError, EntryTooLargeError } from 'nestjs-cachekit';
 import { PostgresBackend, type PostgresBackendOptions } from 'nestjs-cachekit/postgres';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { describeOn } from '../servers/describe-on.js';
@@ -67,6 +67,58 @@ describeOn('postgres', 'PostgresBackend', () => {
     );
   });
 
+  test('answers to each of many callers at once what it wrote or removed before it asked', async () => {
+    const { backend } = makeBackend();
+    const writeAndRead = async (_: unknown, caller: number): Promise<unknown[]> => {
+      const key = `key of ${caller}`;
+      const answers: unknown[] = [];
+      for (const text of ['first', 'second']) {
+        await backend.set(key, Buffer.from(text), MINUTE_MS);
+        answers.push(String((await backend.get(key))?.bytes));
+      }
+      await backend.delete([key]);
+      return [...answers, await backend.get(key)];
+    };
+    const callers = await Promise.all(Array.from({ length: 150 }, writeAndRead));
+    expect(callers).toEqual(callers.map(() => ['first', 'second', undefined]));
+  });
+
+  test('rejects those who wait for a connection that dies, and answers who asks later', async () => {
+    const table = anyTable();
+    const { backend } = makeBackend({ table, maxConnections: 1 });
+    await backend.set('key', BYTES, MINUTE_MS);
+    const locker = await connect();
+    await locker.query('BEGIN');
+    await locker.query(`LOCK TABLE ${table}`);
+    const ofTable = `FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${table}%'`;
+    const sent = Promise.allSettled([backend.get('sent')]);
+    await expect.poll(async () => (await other.query(`SELECT pid ${ofTable}`)).rowCount).toBe(1);
+    const waiting = Promise.allSettled(['key', 'other'].map((key) => backend.get(key)));
+    await other.query(`SELECT pg_terminate_backend(pid) ${ofTable}`);
+    const rejected = { status: 'rejected', reason: expect.any(BackendUnavailableError) };
+    expect([...(await sent), ...(await waiting)]).toEqual([rejected, rejected, rejected]);
+    await locker.query('COMMIT');
+    await expect.poll(() => backend.get('key').catch(() => undefined)).toMatchObject({ bytes: BYTES });
+  });
+
+  test('answers nothing after close, also where reads of before still wait', async () => {
+    const { backend, unlock, before } = await withReadsThatWait();
+    const closing = backend.close();
+    const late = expect(backend.get('key')).rejects.toThrow(/it is closed/);
+    await unlock();
+    await Promise.all([late, closing, before]);
+  });
+
+  test('answers after close and open, whatever becomes of reads of before', async () => {
+    const { backend, unlock, before } = await withReadsThatWait();
+    const closing = backend.close();
+    await backend.open();
+    const answer = backend.get('key');
+    await unlock();
+    expect(await answer).toMatchObject({ bytes: BYTES });
+    await Promise.all([closing, before]);
+  });
+
   test('gives back every byte, whatever the app did to the parsers of pg', async () => {
     const { backend } = makeBackend();
     const bytes = Buffer.from(Array.from({ length: 5_120 }, (_, index) => index % 256));
@@ -98,6 +150,10 @@ describeOn('postgres', 'PostgresBackend', () => {
       `${'é'.repeat(4_999)}e`,
       '{"a,b"}',
       "'",
+      'NULL',
+      '\\"',
+      'e\u0301',
+      '\u00e9',
     ];
     await Promise.all(keys.map((key, index) => backend.set(key, Buffer.from(`${index}`), MINUTE_MS)));
 
@@ -105,6 +161,8 @@ describeOn('postgres', 'PostgresBackend', () => {
     expect(found.map((stored) => Buffer.from(stored?.bytes ?? '').toString())).toEqual(
       keys.map((_, index) => `${index}`),
     );
+    const alone = await Promise.all(keys.map((key) => backend.get(key)));
+    expect(alone.map((stored) => stored?.version)).toEqual(found.map((stored) => stored?.version));
     await backend.delete(keys);
     expect(await backend.getMany(keys)).toEqual(keys.map(() => undefined));
   });
@@ -124,16 +182,6 @@ describeOn('postgres', 'PostgresBackend', () => {
     await backend.set('key', BYTES, MINUTE_MS);
 
     expect(await backend.replace('key', 'not a uuid', BYTES, MINUTE_MS)).toBeUndefined();
-  });
-
-  test('shares its entries with every backend of the same namespace', async () => {
-    const { backend, namespace } = makeBackend();
-    const { backend: second } = makeBackend({ namespace });
-    const { version } = await backend.set('key', BYTES, MINUTE_MS);
-
-    expect((await second.get('key'))?.version).toBe(version);
-    expect(await second.replace('key', version, Buffer.from('y'), MINUTE_MS)).toBeDefined();
-    expect((await bytesOf(backend, 'key')).toString()).toBe('y');
   });
 
   test.each(['read committed', 'repeatable read', 'serializable'])(
@@ -157,13 +205,6 @@ describeOn('postgres', 'PostgresBackend', () => {
       expect(await backend.replace('key', next[0], BYTES, MINUTE_MS)).toBeUndefined();
     },
   );
-
-  test('answers empty lists without Postgres', async () => {
-    const backend = new PostgresBackend({ url: 'postgres://localhost:1' });
-
-    expect(await backend.getMany([])).toEqual([]);
-    await expect(backend.delete([])).resolves.toBeUndefined();
-  });
 
   test('clears ten thousand entries of its namespace and nothing else', async () => {
     const { backend, namespace } = makeBackend();
@@ -332,6 +373,20 @@ describeOn('postgres', 'PostgresBackend', () => {
     ]);
   }
 
+  /** A backend with one connection, on which a read waits for a lock, and another read behind it. */
+  async function withReadsThatWait() {
+    const table = anyTable();
+    const backend = new PostgresBackend({ url: inject('postgresUrl'), table, maxConnections: 1 });
+    onTestFinished(() => backend.close());
+    await backend.set('key', BYTES, MINUTE_MS);
+    await other.query('BEGIN');
+    await other.query(`LOCK TABLE ${table}`);
+    const sent = backend.get('sent');
+    await waitsForLock('relation');
+    const before = Promise.allSettled([sent, backend.get('waiting')]);
+    return { backend, before, unlock: () => other.query('COMMIT') };
+  }
+
   async function count(namespace: string, table = 'cachekit'): Promise<number> {
     const { rows } = await other.query(`SELECT count(*)::int AS n FROM ${table} WHERE namespace = $1`, [
       namespace,
@@ -350,8 +405,8 @@ describeOn('postgres', 'PostgresBackend', () => {
     return vi.waitUntil(async () => (await other.query(look)).rows[0], { timeout: 10_000 });
   }
 
-  async function waitsForLock(): Promise<void> {
-    const waiting = `SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'`;
+  async function waitsForLock(kind: 'transactionid' | 'relation' = 'transactionid'): Promise<void> {
+    const waiting = `SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted AND locktype = '${kind}'`;
     await expect.poll(async () => (await other.query(waiting)).rows[0].n).toBeGreaterThan(0);
   }
 

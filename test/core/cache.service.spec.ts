@@ -206,6 +206,49 @@ describe('A CacheService', () => {
     await expect(cache.getOrSet('key2', 'value' as never)).rejects.toThrow(/load must be a function/);
   });
 
+  it.each([
+    ['a ttl', 'soon', /ttl "soon" is not a length of time/],
+    ['null', null, /ttl null/],
+    ['a bigint', 5n, /ttl 5n/],
+    ['options', { tll: 1 }, /unknown option "tll"/],
+    ['a tag', { tags: 'x' }, /tags must be an array/],
+    ['a lock', { lock: 1 }, /lock must be a boolean/],
+    ['a stale window', { staleWhileRevalidate: 'x' }, /staleWhileRevalidate/],
+    [
+      'options that throw',
+      {
+        get ttl() {
+          throw new Error('not today');
+        },
+      },
+      /not today/,
+    ],
+  ])(
+    'rejects rather than throws when getOrSet is given %s that it can not take',
+    async (_, options, reason) => {
+      let thrown: unknown;
+      let answer: Promise<unknown> | undefined;
+      try {
+        answer = cache.getOrSet('key', () => 1, options as never);
+      } catch (error) {
+        thrown = error;
+      }
+      expect(thrown).toBeUndefined();
+      await expect(answer).rejects.toThrow(reason);
+    },
+  );
+
+  it('takes options as they are at each call, also those that were changed since, and any number of ttls', async () => {
+    const fresh = new CacheService(new InMemoryBackend());
+    const options = { ttl: 60 };
+    await fresh.getOrSet('first', () => 1, options);
+    options.ttl = 600;
+    await fresh.getOrSet('second', () => 1, options);
+    for (let ttl = 1_000; ttl < 1_200; ttl++) await fresh.getOrSet(`${ttl}`, () => 1, ttl);
+    const ttls = await Promise.all(['first', 'second', '1000', '1199'].map((key) => fresh.ttl(key)));
+    expect(ttls.map((ttl) => Math.round((ttl ?? 0) / 10) * 10)).toEqual([60, 600, 1_000, 1_200]);
+  });
+
   it.each(['', 'a b', 'a:b', 'a/b', 'x'.repeat(65), 5 as never])(
     'refuses %j as the name of a namespace',
     (name) => {

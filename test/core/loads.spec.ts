@@ -1,6 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import { CacheService, InMemoryBackend, LoadTimeoutError, type Stored } from 'nestjs-cachekit';
-import { describe, expect, it } from 'vitest';
+import {
+  type CacheEvent,
+  CacheService,
+  InMemoryBackend,
+  LoadTimeoutError,
+  type SerializedValue,
+  type Stored,
+} from 'nestjs-cachekit';
+import { describe, expect, it, vi } from 'vitest';
 import { gate } from '../../lib/testing/tools.js';
 
 /** A view of a backend through a network: every answer is a promise, and the test can hold one back. */
@@ -57,6 +64,53 @@ describe('A caller', () => {
 
     expect(await late).toBe('new');
     expect(await flying).toBe('old');
+  });
+
+  it('counts as a hit, not as a miss, when another process has stored a value before its load began', async () => {
+    const store = new InMemoryBackend();
+    const held = new HeldBackend(store);
+    const [mine, other] = [new CacheService(held), new CacheService(store)];
+    const lease = gate<void>();
+    held.before = (operation) => (operation === 'replace' ? lease.load() : undefined);
+    const load = vi.fn(() => 'mine');
+    const late = mine.getOrSet('key', load);
+    await lease.reached;
+    await other.set('key', 'theirs');
+    lease.open();
+    expect(await late).toBe('theirs');
+    expect(load).not.toHaveBeenCalled();
+    expect(mine.stats()).toMatchObject({ hits: 1, misses: 0, collapsed: 0 });
+  });
+
+  it('that can not be stored, since others were faster again and again, is said to be so', async () => {
+    const contested = new InMemoryBackend();
+    contested.replace = () => undefined;
+    const events: CacheEvent[] = [];
+    const cache = new CacheService(contested, { onEvent: (event) => events.push(event) });
+    expect(await cache.getOrSet('key', () => 'loaded')).toBe('loaded');
+    expect(events).toEqual([
+      { type: 'miss', key: 'key' },
+      { type: 'not-stored', key: 'key', reason: 'overtaken' },
+    ]);
+  });
+
+  it('that finds what it can not read just before its load keeps to itself what it loads', async () => {
+    const store = new InMemoryBackend();
+    const held = new HeldBackend(store);
+    const events: CacheEvent[] = [];
+    const mine = new CacheService(held, { onEvent: (event) => events.push(event) });
+    const serialize = (): SerializedValue => ({ codec: 'x', payload: 'theirs' });
+    const other = new CacheService(store, { serializer: { serialize, deserialize: () => 'theirs' } });
+    const lease = gate<void>();
+    held.before = (operation) => (operation === 'replace' ? lease.load() : undefined);
+    const loading = mine.getOrSet('key', () => 'mine');
+    await lease.reached;
+    await other.set('key', 'theirs');
+    lease.open();
+    expect(await loading).toBe('mine');
+    expect(events.map(({ type }) => type)).toEqual(['error', 'miss', 'not-stored']);
+    expect(events.at(-1)).toEqual({ type: 'not-stored', key: 'key', reason: 'alone' });
+    expect(await other.get('key')).toBe('theirs');
   });
 
   it('waits for another one’s load no longer than its own loadTimeout', async () => {
@@ -145,6 +199,12 @@ describe('A load', () => {
     },
   ])('may take nothing', async (load) => {
     expect(await new CacheService(new InMemoryBackend()).getOrSet('key', load)).toBe('value');
+  });
+
+  it('that asks for its own key waits for itself, and its LoadTimeoutError says that this may be why', async () => {
+    const cache = new CacheService(new InMemoryBackend());
+    const ask = (): Promise<string> => cache.getOrSet('key', ask, { loadTimeout: '20ms' });
+    await expect(ask()).rejects.toThrow('A load that asks for its own key waits for itself.');
   });
 
   it('that takes nothing is given up after its loadTimeout as well', async () => {

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { CacheService, InMemoryBackend, LockNotAcquiredError, type Ttl } from 'nestjs-cachekit';
+import {
+  type CacheEvent,
+  CacheService,
+  InMemoryBackend,
+  LoadTimeoutError,
+  LockNotAcquiredError,
+  type Ttl,
+} from 'nestjs-cachekit';
 import { describe, expect, it, vi } from 'vitest';
-import { gate } from '../../lib/testing/tools.js';
+import { gate, pass } from '../../lib/testing/tools.js';
 
 /** Two processes on one server, as far as the cache can tell: what one holds, the other sees in the store only. */
 function twoProcesses(): { one: CacheService; other: CacheService; backend: InMemoryBackend } {
@@ -59,6 +66,60 @@ describe('getOrSet with lock', () => {
     slow.open('theirs');
     expect(await first).toBe('theirs');
     expect(await other.get(key)).toBe('theirs');
+  });
+
+  it('lets a caller without it wait for its turn too, for longer than a load of that caller may take', async () => {
+    const [{ one, other }, key, slow] = [twoProcesses(), randomUUID(), gate<string>()];
+    const first = one.getOrSet(key, slow.load, locked);
+    await slow.reached;
+    const load = vi.fn(() => 'loaded twice');
+    const waiting = other.getOrSet(key, load, locked);
+    const joined = other.getOrSet(key, load, { loadTimeout: '20ms' });
+    await pass(60);
+    slow.open('loaded');
+    expect(await Promise.all([first, waiting, joined])).toEqual(['loaded', 'loaded', 'loaded']);
+    expect(load).not.toHaveBeenCalled();
+  });
+
+  it('rejects for a caller that joined it once its load has run for longer than that caller allows', async () => {
+    const [{ one, other }, key] = [twoProcesses(), randomUUID()];
+    const [slow, next] = [gate<string>(), gate<string>()];
+    const first = one.getOrSet(key, slow.load, locked);
+    await slow.reached;
+    const waiting = other.getOrSet(key, next.load, locked);
+    const joined = other.getOrSet(key, next.load, { loadTimeout: '20ms' });
+    slow.fail(new Error('first failed'));
+    await expect(first).rejects.toThrow('first failed');
+    await expect(joined).rejects.toThrow(LoadTimeoutError);
+    next.open('second');
+    expect(await waiting).toBe('second');
+    expect(next.calls()).toBe(1);
+  });
+
+  it('counts those who wait for another process as collapsed, neither as hits nor as misses', async () => {
+    const [{ one, other }, key, slow] = [twoProcesses(), randomUUID(), gate<string>()];
+    const first = one.getOrSet(key, slow.load, locked);
+    await slow.reached;
+    const waiting = [1, 2, 3].map(() => other.getOrSet(key, slow.load, locked));
+    slow.open('loaded');
+    await Promise.all([first, ...waiting]);
+    expect(one.stats()).toMatchObject({ hits: 0, misses: 1, collapsed: 0 });
+    expect(other.stats()).toMatchObject({ hits: 0, misses: 0, collapsed: 3 });
+  });
+
+  it('says that a value was not stored since others held the key all the time', async () => {
+    const [{ one, other }, key, slow] = [twoProcesses(), randomUUID(), gate<string>()];
+    const events: CacheEvent[] = [];
+    other.events$.subscribe((event) => events.push(event));
+    const first = one.getOrSet(key, slow.load, locked);
+    await slow.reached;
+    await other.getOrSet(key, () => 'mine', { ...locked, loadTimeout: '50ms' });
+    expect(events).toEqual([
+      { type: 'miss', key },
+      { type: 'not-stored', key, reason: 'overtaken' },
+    ]);
+    slow.open('theirs');
+    await first;
   });
 
   it('lets all answer stale while one process refreshes', async () => {

@@ -137,6 +137,61 @@ describe('An invalidation that the backend missed', () => {
     expect(await cache.get('key')).toBe('new');
   });
 
+  it('does not remove what is set while it is being written', async () => {
+    const { backend, cache } = remote();
+    backend.network = 'refuses';
+    await expect(cache.delete('key')).rejects.toThrow();
+    backend.network = 'up';
+    const sent = gate<void>();
+    const send = backend.delete.bind(backend);
+    backend.delete = (keys) => sent.load().then(() => send(keys)) as never;
+    const reading = cache.get('key');
+    await sent.reached;
+    const setting = cache.set('key', 'new');
+    await setImmediate();
+    sent.open();
+    await Promise.all([reading, setting]);
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('does not remove what is set while a pending clear is being written', async () => {
+    const { backend, cache } = remote();
+    backend.network = 'refuses';
+    await expect(cache.clear()).rejects.toThrow();
+    await expect(cache.delete('key')).rejects.toThrow();
+    backend.network = 'up';
+    const sent = gate<void>();
+    const send = backend.clear.bind(backend);
+    backend.clear = () => sent.load().then(send) as never;
+    const reading = cache.get('other');
+    await sent.reached;
+    const setting = cache.set('key', 'new');
+    await setImmediate();
+    sent.open();
+    await Promise.all([reading, setting]);
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('that was a clear does not remove what is set next', async () => {
+    const { backend, cache, events } = remote();
+    backend.network = 'refuses';
+    await expect(cache.clear()).rejects.toThrow();
+    backend.network = 'up';
+    await cache.set('key', 'new');
+    await expect.poll(() => events).toContainEqual({ type: 'caught-up', keys: 0, tags: 0, clear: true });
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('does not keep a value from being set where it can not be written, and is settled by that', async () => {
+    const { backend, cache } = remote();
+    await cache.set('key', 'old');
+    backend.delete = () => Promise.reject(new Error('NOPERM')) as never;
+    await expect(cache.delete('key')).rejects.toThrow('NOPERM');
+    await cache.set('key', 'new');
+    expect(await cache.get('key')).toBe('new');
+    expect(cache.stats().pendingInvalidations).toBe(0);
+  });
+
   it('is one clear when there are too many of them', async () => {
     const { backend, cache, events } = remote();
     await cache.set('key', 'old');
@@ -225,5 +280,20 @@ describe('An invalidation that failed', () => {
 
     backend.delete = remove;
     expect(await cache.get('key')).toBeUndefined();
+  });
+});
+
+describe('A read of an entry with tags', () => {
+  it('is a miss where the backend answers the entry later, and throws at once for the markers of its tags', async () => {
+    const backend = new InMemoryBackend();
+    const cache = new CacheService(backend);
+    await cache.set('key', 'value', { tags: ['tag'] });
+    const get = backend.get.bind(backend);
+    backend.get = ((key: string) => Promise.resolve(get(key))) as never;
+    backend.getMany = () => {
+      throw new Error('not connected');
+    };
+    expect(await cache.get('key')).toBeUndefined();
+    expect(await cache.getOrSet('key', () => 'loaded')).toBe('loaded');
   });
 });

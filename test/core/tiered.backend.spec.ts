@@ -81,6 +81,17 @@ describe('A near copy', () => {
     expect(await textOf(backend)).toBe('new');
   });
 
+  it('is shared by all who read it, frozen, with isolate: false', async () => {
+    const { backend } = await warmed();
+    const cache = new CacheService(backend, { isolate: false });
+    await cache.set('shared', { name: 'Ada' });
+    await cache.get('shared');
+    const value = await cache.get('shared');
+    expect(value).toEqual({ name: 'Ada' });
+    expect(Object.isFrozen(value)).toBe(true);
+    expect(await cache.get('shared')).toBe(value);
+  });
+
   it('lives for nearTtl, counted from when the far tier was asked', async () => {
     useFakeClock();
     const { network, all } = await processes(1, { nearTtl: '5s' });
@@ -205,6 +216,14 @@ describe('A near copy', () => {
     await expect(backend.get('other')).rejects.toThrow('the far tier is away');
     await expect(backend.getMany(['key', 'other'])).rejects.toThrow('the far tier is away');
     await expect(backend.set('other', NEW, MINUTE_MS)).rejects.toThrow('the far tier is away');
+  });
+
+  it('is parsed once for all its readers, with isolate: false', async () => {
+    const backend = new TieredBackend({ near: new InMemoryBackend(), far: new InMemoryBackend() });
+    const cache = new CacheService(backend, { isolate: false });
+    await cache.set('key', { a: 1 });
+    await cache.get('key');
+    expect(await cache.get('key')).toBe(await cache.get('key'));
   });
 });
 

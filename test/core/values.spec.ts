@@ -206,11 +206,68 @@ describe('A stored value', () => {
     }
   });
 
+  it('with tags of any letters is read from memory as it was written', async () => {
+    for (const letters of ['ü', '語', '🙂', '\ud800', '\ufeff', '\n"]]\n', '\0']) {
+      await cache.set('key', letters, { tags: [letters, `tag of ${letters}`] });
+      expect(await cache.get('key')).toBe(letters);
+      await cache.touch('key', 60);
+      expect(await cache.get('key')).toBe(letters);
+    }
+  });
+
+  it('that is shared with isolate: false is not handed to those who isolate', async () => {
+    const backend = new InMemoryBackend();
+    const [sharing, isolating] = [false, true].map((isolate) => new CacheService(backend, { isolate }));
+    await sharing?.set('key', { list: [1] });
+    const shared = await sharing?.get('key');
+    const own = await isolating?.get<{ list: number[] }>('key');
+    own?.list.push(2);
+    expect(own).toEqual({ list: [1, 2] });
+    expect(await sharing?.get('key')).toBe(shared);
+    expect(shared).toEqual({ list: [1] });
+  });
+
   it('with an own __proto__ in the store is no value, however often it is read', async () => {
     const backend = new InMemoryBackend();
     backend.set('v:key', Buffer.from('ck1 vj 1 9999999999999\n{"__proto__":{"a":1}}'), 60_000);
     const reader = new CacheService(backend);
     expect(await reader.get('key')).toBeUndefined();
     expect(await reader.get('key')).toBeUndefined();
+  });
+
+  it('is never what a cache with another serializer made of it, with isolate: false', async () => {
+    class Reviving extends ValueSerializer {
+      override deserialize(codec: string, payload: Uint8Array): unknown {
+        return { revived: super.deserialize(codec, payload) };
+      }
+    }
+    const backend = new InMemoryBackend();
+    const plain = new CacheService(backend, { isolate: false });
+    const reviving = new CacheService(backend, { isolate: false, serializer: new Reviving() });
+    await plain.set('key', { a: 1 });
+    for (let round = 0; round < 2; round++) {
+      expect(await reviving.get('key')).toEqual({ revived: { a: 1 } });
+      expect(await plain.get('key')).toEqual({ a: 1 });
+    }
+  });
+
+  it('is read by a default serializer whose deserialize was replaced, on a hit as on a miss', async () => {
+    const serializer = new ValueSerializer();
+    serializer.deserialize = () => 'mine';
+    const cache = new CacheService(new InMemoryBackend(), { serializer });
+    expect(await cache.getOrSet('key', () => 1)).toBe('mine');
+    expect(await cache.getOrSet('key', () => 1)).toBe('mine');
+  });
+
+  it('is never cut at the wrong place, where somebody else wrote a header that is not ASCII', async () => {
+    const backend = new InMemoryBackend();
+    const cache = new CacheService(backend);
+    await cache.set('key', 123, { tags: ['é'] });
+    const text = Buffer.from(backend.get('v:key')?.bytes ?? []).toString();
+    // As it would be read byte by byte.
+    const mojibake = Buffer.from('é').toString('latin1');
+    backend.set(`t:${mojibake}`, backend.get('t:é')?.bytes ?? new Uint8Array(), Infinity);
+    backend.set('v:key', Buffer.from(text.replace('\\u00e9', 'é')), Infinity);
+    expect([undefined, 123]).toContain(await cache.get('key'));
   });
 });

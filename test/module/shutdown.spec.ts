@@ -1,9 +1,11 @@
 import { Test } from '@nestjs/testing';
-import { CachekitModule, CacheService } from 'nestjs-cachekit';
-import { describe, expect, it, vi } from 'vitest';
+import { CachekitModule, CacheService, InMemoryBackend } from 'nestjs-cachekit';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { gate } from '../../lib/testing/tools.js';
 
 describe('An app that shuts down', () => {
+  afterEach(() => void vi.useRealTimers());
+
   it('waits for refreshes in the background, and starts no more', async () => {
     const module = await Test.createTestingModule({ imports: [CachekitModule.forRoot()] }).compile();
     const app = await module.init();
@@ -22,5 +24,52 @@ describe('An app that shuts down', () => {
     await closing;
     expect(another).not.toHaveBeenCalled();
     expect(order).toEqual(['refreshed', 'closed']);
+  });
+
+  it('aborts a refresh that goes on for too long, and does not wait for what it answers', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const module = await Test.createTestingModule({ imports: [CachekitModule.forRoot()] }).compile();
+    const app = await module.init();
+    const cache = app.get(CacheService);
+    const failures: unknown[] = [];
+    cache.events$.subscribe((event) => event.type === 'refresh-failed' && failures.push(event.error));
+    const options = { ttl: '20ms', staleWhileRevalidate: '1h' } as const;
+    const [given, hanging] = [gate<AbortSignal>(), gate<string>()];
+    await cache.getOrSet('stale', () => 'old', options);
+    await vi.waitFor(async () => expect(await cache.has('stale')).toBe(false));
+    await cache.getOrSet('stale', (signal) => (given.open(signal), hanging.load()), options);
+    const signal = await given.load();
+
+    const closing = app.close();
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await closing;
+    expect(signal.reason).toMatchObject({ message: expect.stringContaining('the app shuts down') });
+    expect(failures).toEqual([signal.reason]);
+    hanging.fail(new Error('nobody hears of this'));
+  });
+
+  it('ends the wait of a refresh for its turn as well', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const backend = new InMemoryBackend();
+    const module = await Test.createTestingModule({ imports: [CachekitModule.forRoot(backend)] }).compile();
+    const app = await module.init();
+    const [cache, other] = [app.get(CacheService), new CacheService(backend)];
+    const options = { ttl: '20ms', staleWhileRevalidate: '1h', lock: true } as const;
+    const [theirs, ours] = [gate<string>(), gate<string>()];
+    await cache.getOrSet('stale', () => 'old', options);
+    await vi.waitFor(async () => expect(await cache.has('stale')).toBe(false));
+    // Both find that nobody refreshes it; one is first.
+    const first = other.getOrSet('stale', theirs.load, options);
+    const second = cache.getOrSet('stale', ours.load, options);
+    expect(await Promise.all([first, second])).toEqual(['old', 'old']);
+    await theirs.reached;
+
+    const closing = app.close();
+    await vi.advanceTimersByTimeAsync(6_000);
+    await closing;
+    expect(ours.calls()).toBe(0);
+    theirs.open('new');
   });
 });

@@ -43,6 +43,11 @@ export class SharedReads {
     return (await batch.rows).get(key);
   }
 
+  /** What is asked from now on does not wait with what was asked before. */
+  startAnew(): void {
+    this.#waiting = undefined;
+  }
+
   #begin(): Batch {
     const keys = new Set<string>();
     const batch: Batch = { keys, rows: this.#read(keys, () => this.#close(batch)) };

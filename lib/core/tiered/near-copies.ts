@@ -1,7 +1,8 @@
 import { types } from 'node:util';
 import type { CacheBackend, Stored } from '../../backends/cache-backend.js';
-import { decodeEntry, type Entry } from '../entry.js';
+import type { DecodedEntry, Entry } from '../entry.js';
 import { BrokenEntryError, CachekitConfigError, EntryTooLargeError } from '../errors.js';
+import { decodeStored, ResidentView } from '../resident-entry.js';
 import { nearName } from './near-name.js';
 
 /**
@@ -15,13 +16,31 @@ export interface NearBackend extends CacheBackend {
   clear(): void;
 }
 
-/** What the far tier held, its version too. */
-export interface NearCopy extends Stored {
+/** What is known of a copy. */
+interface CopyLife {
   /** When the far tier was asked for it. */
   readonly askedAtMs: number;
   readonly endsAtMs: number;
   /** Whether it is the marker of a tag. */
   readonly isMarker: boolean;
+}
+
+/** What the far tier held, its version too. */
+export class NearCopy extends ResidentView implements CopyLife {
+  readonly askedAtMs: number;
+  readonly endsAtMs: number;
+  readonly isMarker: boolean;
+
+  /**
+   * @param kept what the near backend keeps
+   * @param version the far tier's
+   */
+  constructor(kept: Stored, version: string, { askedAtMs, endsAtMs, isMarker }: CopyLife) {
+    super(kept, version);
+    this.askedAtMs = askedAtMs;
+    this.endsAtMs = endsAtMs;
+    this.isMarker = isMarker;
+  }
 }
 
 /** Copies of what the far tier holds, by name, each until it is dropped or its time is over. */
@@ -45,7 +64,7 @@ export class NearCopies {
   learn(name: string, stored: Stored | undefined, askedAtMs: number): void {
     const known = this.find(name);
     if (known !== undefined && known.askedAtMs > askedAtMs) return;
-    const entry = stored && decode(stored.bytes);
+    const entry = stored && decode(stored);
     if (entry !== undefined) this.dropOtherVersions(entry);
     const nowMs = performance.now();
     const endsAtMs = Math.min(askedAtMs + this.ttlMs, nowMs + freshForMs(entry));
@@ -66,16 +85,10 @@ export class NearCopies {
     return kept === undefined ? undefined : (this.copies.get(kept) ?? refuse(kept));
   }
 
-  private keep(
-    name: string,
-    { bytes, version }: Stored,
-    life: Omit<NearCopy, keyof Stored>,
-    ttlMs: number,
-  ): void {
+  private keep(name: string, { bytes, version }: Stored, life: CopyLife, ttlMs: number): void {
     try {
       const kept = this.backend.set(name, bytes, ttlMs);
-      // The bytes that were kept may be a copy: the others may be a slice of something large.
-      this.copies.set(kept, { bytes: kept.bytes, version, ...life });
+      this.copies.set(kept, new NearCopy(kept, version, life));
     } catch (error) {
       this.drop([name]);
       if (!(error instanceof EntryTooLargeError)) throw error;
@@ -97,7 +110,7 @@ export class NearCopies {
 
 /** Whether these bytes are a lease, which is never kept near: who asks for one wants to know what it is now. */
 export function isLease(bytes: Uint8Array): boolean {
-  return decode(bytes)?.kind === 'lease';
+  return decode({ bytes })?.kind === 'lease';
 }
 
 /** How long an entry stays fresh. One that is over is not kept, since the far tier may have a new one at any time. */
@@ -106,13 +119,12 @@ function freshForMs(entry: Entry | undefined): number {
 }
 
 function versionIn(marker: Stored): string | undefined {
-  const payload = decode(marker.bytes)?.payload;
-  return payload && Buffer.from(payload).toString('latin1');
+  return decode(marker)?.text;
 }
 
-function decode(bytes: Uint8Array): Entry | undefined {
+function decode(stored: Pick<Stored, 'bytes'>): DecodedEntry | undefined {
   try {
-    return decodeEntry(bytes);
+    return decodeStored(stored);
   } catch (error) {
     if (error instanceof BrokenEntryError) return undefined;
     throw error;

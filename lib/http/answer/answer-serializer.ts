@@ -10,7 +10,6 @@ const ANSWER_CODEC = 'a';
 const NEWLINE = 0x0a;
 /** Node writes a short text together with the headers, and bytes by themselves. */
 const MOST_BYTES_AS_TEXT = 16_384;
-/** To read a longer one again takes little, beside sending it. */
 const MOST_CHARACTERS_KEPT = 4_096;
 
 /** What stands before the body. What is `undefined` is left out. */
@@ -60,7 +59,7 @@ export class AnswerSerializer implements SharingSerializer {
   }
 
   /**
-   * A short text, which takes about as much memory again. A value, or a list of headers that Node was given, may be
+   * A short text: to read a longer one again takes little, beside sending it. A value, or a list of headers that Node was given, may be
    * changed by what lies outside the cache.
    */
   keeps({ body, headers }: HttpAnswer): boolean {
