@@ -39,7 +39,7 @@ export function setCacheStatus(exchange: HttpExchange, status: string): void {
   const before = exchange.responseHeader('cache-status');
   const own = `cachekit; ${status}`;
   const all = before === undefined ? own : [...[before].flat(), own].join(', ');
-  exchange.setResponseHeader('Cache-Status', all);
+  exchange.setResponseHeader('cache-status', all);
 }
 
 /** Adds names to the header `Vary` of the answer, which may hold others. */
@@ -49,5 +49,5 @@ export function addVary(exchange: HttpExchange, names: readonly string[]): void 
   const missing = names.filter((name) => !before.includes(name) && !before.includes('*'));
   if (missing.length === 0) return;
   const own = exchange.responseHeader('vary');
-  exchange.setResponseHeader('Vary', [...(own === undefined ? [] : [own].flat()), ...missing].join(', '));
+  exchange.setResponseHeader('vary', [...(own === undefined ? [] : [own].flat()), ...missing].join(', '));
 }

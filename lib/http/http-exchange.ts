@@ -170,9 +170,10 @@ export class HttpExchange {
     };
   }
 
+  /** @param name in lower case, as Fastify wants it: to make it so takes as long as the rest of what it does */
   setResponseHeader(name: string, value: HeaderValue): void {
     // The adapter would take Express' `res.set`, which adds a charset to a content type.
-    if (this.platform === 'express') this.response.setHeader(name, value);
+    if (this.platform === 'express') this.response.setHeader(AS_WRITTEN.get(name) ?? name, value);
     // Fastify's takes what Node's does, though Nest's type does not say so.
     else this.adapter.setHeader?.(this.response, name, value as string);
   }
@@ -206,3 +207,13 @@ export class HttpExchange {
 }
 
 const NOBODY: readonly unknown[] = [];
+
+/** How Node is used to write the headers that the cache sets. */
+const AS_WRITTEN: ReadonlyMap<string, string> = new Map([
+  ['age', 'Age'],
+  ['cache-control', 'Cache-Control'],
+  ['cache-status', 'Cache-Status'],
+  ['content-type', 'Content-Type'],
+  ['etag', 'ETag'],
+  ['vary', 'Vary'],
+]);

@@ -40,7 +40,7 @@ export function sendAnswer(
 
 function sendText({ etag, body }: HttpAnswer, exchange: HttpExchange): unknown {
   if (etag !== undefined && exchange.responseHeader('etag') === undefined)
-    exchange.setResponseHeader('ETag', etag);
+    exchange.setResponseHeader('etag', etag);
   // Express compares by itself, and has the app's settings for that.
   if (exchange.platform === 'fastify' && isKnownToClient(exchange)) {
     exchange.setStatus(NOT_MODIFIED);
@@ -56,7 +56,7 @@ function sendText({ etag, body }: HttpAnswer, exchange: HttpExchange): unknown {
 function bodyWithType(body: AnswerBody, exchange: HttpExchange): unknown {
   if (body.kind !== 'json') return bodyOf(body, exchange);
   if (exchange.responseHeader('content-type') !== undefined) return textOf(body.content);
-  exchange.setResponseHeader('Content-Type', JSON_TYPE);
+  exchange.setResponseHeader('content-type', JSON_TYPE);
   return bodyOf(body, exchange);
 }
 
@@ -82,7 +82,7 @@ function bodyOf(body: AnswerBody | undefined, exchange: HttpExchange): unknown {
 }
 
 function setAge(exchange: HttpExchange, { ageMs }: Fetched<unknown>): void {
-  exchange.setResponseHeader('Age', String(Math.floor(ageMs / 1_000)));
+  exchange.setResponseHeader('age', String(Math.floor(ageMs / 1_000)));
 }
 
 /** What the handler says by itself stays. An answer that is not in the store promises nothing. */
@@ -91,7 +91,7 @@ function setCacheControl(exchange: HttpExchange, plan: CachingPlan, fetched: Fet
   if (cacheControl === false || !(fetched.hit || fetched.stored || fetched.collapsed)) return;
   if (fetched.ttlMs === 0 || exchange.responseHeader('cache-control') !== undefined) return;
   const said = cacheControl === true ? lifetimeOf(fetched, plan) : cacheControl;
-  exchange.setResponseHeader('Cache-Control', said);
+  exchange.setResponseHeader('cache-control', said);
 }
 
 /** A year, which is for ever in HTTP. */
