@@ -42,7 +42,7 @@ async function bareIoredis(url: string): Promise<BackendContestant> {
   };
 }
 
-/** With as many connections as `PostgresBackend` takes by default, and the same kind of table. */
+/** With ten connections, which is the default of pg; `PostgresBackend` takes four. And the same kind of table. */
 async function barePg(url: string): Promise<BackendContestant> {
   const pool = new Pool({ connectionString: url, max: 10 });
   await pool.query('DROP TABLE IF EXISTS bench_bare');
