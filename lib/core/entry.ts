@@ -1,4 +1,5 @@
 import { BrokenEntryError } from './errors.js';
+import { asBuffer } from './as-buffer.js';
 
 /** What an entry holds: a value, an HTTP answer, a load's claim on the key, or a tag's present version. */
 export type EntryKind = 'value' | 'http' | 'lease' | 'tag';
@@ -179,10 +180,6 @@ function parseHeader(bytes: Uint8Array, content: Uint8Array | string): DecodedEn
     content,
     end + 1,
   );
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function parseTags(json: string): readonly TagVersion[] {

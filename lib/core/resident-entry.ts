@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Stored } from '../backends/cache-backend.js';
 import { type DecodedEntry, decodeEntry } from './entry.js';
+import { asBuffer } from './as-buffer.js';
 
 /** Longer ones stay bytes: to parse them takes so much longer than to read them that nothing would be gained. */
 const LONGEST_TEXT = 1_024;
@@ -63,10 +64,6 @@ export function decodeStored(stored: Pick<Stored, 'bytes'>): DecodedEntry {
 function contentOf(bytes: Uint8Array): Uint8Array | string {
   if (bytes.length > LONGEST_TEXT || !isUtf8(bytes)) return ownBytes(bytes);
   return asBuffer(bytes).toString();
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /**

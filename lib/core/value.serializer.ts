@@ -3,6 +3,7 @@ import { BrokenEntryError, messageOf, UnserializableValueError } from './errors.
 import { errorFromParts, PortableError } from './portable-error.js';
 import { isJson, toData } from './plain-data.js';
 import type { CacheSerializer, SerializedValue } from './serializer.js';
+import { asBuffer } from './as-buffer.js';
 
 /** The letter of plain JSON. */
 export const JSON_CODEC = 'j';
@@ -80,5 +81,5 @@ function textOf(base64: unknown): string {
 
 function utf8(bytes: Uint8Array): string {
   if (Buffer.isBuffer(bytes)) return bytes.toString();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return asBuffer(bytes).toString();
 }

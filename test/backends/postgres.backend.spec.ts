@@ -4,6 +4,7 @@ import { BackendUnavailableError, EntryTooLargeError } from 'nestjs-cachekit';
 import { PostgresBackend, type PostgresBackendOptions } from 'nestjs-cachekit/postgres';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { describeOn } from '../servers/describe-on.js';
+import { lockTable } from './locked-table.js';
 
 const MINUTE_MS = 60_000;
 const HUNDRED_YEARS_MS = 100 * 365 * 24 * 60 * MINUTE_MS;
@@ -379,12 +380,11 @@ describeOn('postgres', 'PostgresBackend', () => {
     const backend = new PostgresBackend({ url: inject('postgresUrl'), table, maxConnections: 1 });
     onTestFinished(() => backend.close());
     await backend.set('key', BYTES, MINUTE_MS);
-    await other.query('BEGIN');
-    await other.query(`LOCK TABLE ${table}`);
+    const unlock = await lockTable(inject('postgresUrl'), table);
     const sent = backend.get('sent');
     await waitsForLock('relation');
     const before = Promise.allSettled([sent, backend.get('waiting')]);
-    return { backend, before, unlock: () => other.query('COMMIT') };
+    return { backend, before, unlock };
   }
 
   async function count(namespace: string, table = 'cachekit'): Promise<number> {

@@ -13,6 +13,7 @@ import { describeOn } from '../servers/describe-on.js';
 import type { PostgresProcess } from '../servers/postgres-process.js';
 import { startPostgres } from '../servers/postgres.server.js';
 import { makeTempFolder, removeTempFolder, writeTempFile } from '../servers/temp-folder.js';
+import { lockTable, waitingForLocks } from './locked-table.js';
 
 const MINUTE_MS = 60_000;
 const BYTES = Buffer.from('x');
@@ -46,9 +47,9 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
     await backend.open();
     await other.query(end);
     await expect.poll(() => backend.get('key').catch(String)).toBeUndefined();
-    await lockTable();
+    await lockTable(server.url);
     const pending = failureOf(backend.get('key'));
-    await expect.poll(waiting).toBe(1);
+    await expect.poll(() => waitingForLocks(other)).toBe(1);
     await other.query(end);
 
     expect((await pending).message).toContain('terminating connection');
@@ -155,12 +156,12 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
   test('gives up a statement that waits for a lock, and does not leave it waiting', async () => {
     const backend = make();
     await backend.open();
-    const unlock = await lockTable();
+    const unlock = await lockTable(server.url);
     const failures = await Promise.all([1, 2, 3, 4, 5, 6].map((key) => failureOf(backend.get(`${key}`))));
 
     expect(failures[0]).toBeInstanceOf(BackendTimeoutError);
     expect(failures[0]?.message).toMatch(/within 2000 ms.*locks the table/);
-    await expect.poll(waiting).toBe(0);
+    await expect.poll(() => waitingForLocks(other)).toBe(0);
     await unlock();
     await expect.poll(() => backend.get('key').catch(String)).toBeUndefined();
   });
@@ -191,24 +192,6 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
 
   function anyTable(): string {
     return `cache_${randomUUID().slice(0, 8)}`;
-  }
-
-  /** Locks the table as ALTER TABLE does, until it is told to end, or the test ends. */
-  async function lockTable(): Promise<() => Promise<void>> {
-    const locker = new Client({ connectionString: server.url });
-    onTestFinished(() => locker.end());
-    await locker.connect();
-    await locker.query('BEGIN');
-    await locker.query('LOCK TABLE cachekit IN ACCESS EXCLUSIVE MODE');
-    return async () => void (await locker.query('COMMIT'));
-  }
-
-  /** How many statements wait for a lock. */
-  async function waiting(): Promise<number> {
-    const { rows } = await other.query(
-      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
-    );
-    return rows[0].n;
   }
 });
 

@@ -12,6 +12,7 @@ import type { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import type { PostgresProcess } from '../servers/postgres-process.js';
 import { startPostgres } from '../servers/postgres.server.js';
+import { lockTable, waitingForLocks } from './locked-table.js';
 
 const MINUTE_MS = 60_000;
 const BYTES = Buffer.from('x');
@@ -57,12 +58,12 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
       const dataSource = await makeDataSource({ poolSize });
       const backend = make(dataSource);
       await backend.open();
-      const unlock = await lockTable();
+      const unlock = await lockTable(server.url);
       const pending = setMany(backend, 30);
-      await expect.poll(waiting).toBe(most);
+      await expect.poll(() => waitingForLocks(other)).toBe(most);
 
       if (poolSize > 1) expect(await dataSource.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
-      expect(await waiting()).toBe(most);
+      expect(await waitingForLocks(other)).toBe(most);
       await unlock();
       expect(new Set(await pending)).toEqual(new Set(['stored']));
     },
@@ -74,9 +75,9 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
     await setMany(backend, 10);
     await expect.poll(() => pidsOf(dataSource)).not.toContain(0);
     const before = pidsOf(dataSource);
-    const unlock = await lockTable();
+    const unlock = await lockTable(server.url);
     const failures = await setMany(backend, 4);
-    await expect.poll(waiting).toBe(0);
+    await expect.poll(() => waitingForLocks(other)).toBe(0);
     await unlock();
 
     for (const failure of failures) {
@@ -218,22 +219,6 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
     const backend = new PostgresBackend(all as PostgresBackendOptions);
     onTestFinished(() => backend.close());
     return backend;
-  }
-
-  async function lockTable(): Promise<() => Promise<void>> {
-    const locker = new Client({ connectionString: server.url });
-    onTestFinished(() => locker.end());
-    await locker.connect();
-    await locker.query('BEGIN');
-    await locker.query('LOCK TABLE cachekit IN ACCESS EXCLUSIVE MODE');
-    return async () => void (await locker.query('COMMIT'));
-  }
-
-  async function waiting(): Promise<number> {
-    const { rows } = await other.query(
-      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
-    );
-    return rows[0].n;
   }
 });
 

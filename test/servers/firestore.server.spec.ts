@@ -1,8 +1,9 @@
-import { access, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { describeOn } from './describe-on.js';
 import { startFirestore } from './firestore.server.js';
 import type { ServerProcess } from './server-process.js';
+import { stopWhileFrozen } from './stop-while-frozen.js';
 
 describeOn('firestore', 'the Firestore emulator that all specs share', () => {
   test('answers', async () => {
@@ -33,11 +34,7 @@ describeOn('firestore process', "a Firestore emulator of one's own", () => {
 
   test('leaves no process and no data when it is stopped, even while it is frozen', async () => {
     const another = await startFirestore();
-    await access(another.place.folder);
-    await another.freeze();
-    await another.stop();
-    await another.stop();
-    await expect(access(another.place.folder)).rejects.toThrow('ENOENT');
+    await stopWhileFrozen(another);
     await expect(answerOf(another.url)).rejects.toThrow();
   });
 });

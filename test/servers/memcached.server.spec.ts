@@ -1,10 +1,11 @@
 import { Server, Utils } from 'memjs';
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { describeOn } from './describe-on.js';
 import { startMemcachedWithLogin } from './memcached-sasl.server.js';
 import { startMemcached } from './memcached.server.js';
 import type { ServerProcess } from './server-process.js';
+import { stopWhileFrozen } from './stop-while-frozen.js';
 
 const STAT_OPCODE = 0x10;
 
@@ -42,12 +43,7 @@ describeOn('memcached process', "a memcached of one's own", () => {
 
   test('leaves no process and no data when it is stopped, even while it is frozen', async () => {
     const another = await startMemcached();
-    const { folder } = another.place;
-    await access(folder);
-    await another.freeze();
-    await another.stop();
-    await another.stop();
-    await expect(access(folder)).rejects.toThrow('ENOENT');
+    await stopWhileFrozen(another);
     await expect(stat(another.url, 'pid')).rejects.toThrow('ECONNREFUSED');
   });
 

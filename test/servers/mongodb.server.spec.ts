@@ -1,9 +1,10 @@
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { describeOn } from './describe-on.js';
 import { startMongodb, withMongodb } from './mongodb.server.js';
 import type { ServerProcess } from './server-process.js';
+import { stopWhileFrozen } from './stop-while-frozen.js';
 
 const ping = (client: MongoClient) => client.db('admin').command({ ping: 1 });
 
@@ -59,12 +60,7 @@ describeOn('mongodb process', "a MongoDB of one's own", () => {
 
   test('leaves no data when it is stopped, even while it is frozen', async () => {
     const another = await startMongodb();
-    const { folder } = another.place;
-    await access(folder);
-    await another.freeze();
-    await another.stop();
-    await another.stop();
-    await expect(access(folder)).rejects.toThrow('ENOENT');
+    await stopWhileFrozen(another);
     await expect(withMongodb(another.url, ping, 100)).rejects.toThrow();
   });
 });

@@ -1,9 +1,10 @@
 import { Redis } from 'ioredis';
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { describeOn } from './describe-on.js';
 import { startRedis, withClient } from './redis.server.js';
 import type { ServerProcess } from './server-process.js';
+import { stopWhileFrozen } from './stop-while-frozen.js';
 
 describeOn('redis', 'the Redis that all specs share', () => {
   test('answers', async () => {
@@ -60,12 +61,7 @@ describeOn('redis process', "a Redis of one's own", () => {
 
   test('leaves no process and no data when it is stopped, even while it is frozen', async () => {
     const another = await startRedis();
-    const { folder } = another.place;
-    await access(folder);
-    await another.freeze();
-    await another.stop();
-    await another.stop();
-    await expect(access(folder)).rejects.toThrow('ENOENT');
+    await stopWhileFrozen(another);
     await expect(withClient(another.url, (client) => client.ping())).rejects.toThrow();
   });
 

@@ -4,6 +4,7 @@ import type { Stored } from '../cache-backend.js';
 import { CollectedReads } from './collected-reads.js';
 import type { OpenDatabase } from './firestore.link.js';
 import { codeOf, GrpcStatus } from './grpc-status.js';
+import { asBuffer } from '../../core/as-buffer.js';
 
 /** How many documents go into one request: what a commit took at most until 2023, and well under its 10 MiB. */
 const BATCH = 500;
@@ -164,7 +165,7 @@ function toStored(found: DocumentSnapshot): Stored | undefined {
 function toDocument(bytes: Uint8Array, ttlMs: number): Document & Record<string, unknown> {
   const endMs = Math.ceil(Date.now() + ttlMs);
   return {
-    bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    bytes: asBuffer(bytes),
     expiresAt: endMs > LAST_MOMENT_MS ? null : new Date(endMs),
     write: randomBytes(9).toString('base64url'),
   };

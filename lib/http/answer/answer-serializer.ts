@@ -4,6 +4,7 @@ import type { CacheSerializer, SerializedValue, SharingSerializer } from '../../
 import { ValueSerializer } from '../../core/value.serializer.js';
 import type { AnswerBody, AnswerHead, HeaderValue, HttpAnswer } from './http-answer.js';
 import { isStorableStatus } from './storable-response.js';
+import { asBuffer } from '../../core/as-buffer.js';
 
 /** The letter of an answer that is stored as a line of JSON about it, and the very bytes that are sent. */
 const ANSWER_CODEC = 'a';
@@ -131,5 +132,5 @@ function broken(reason: string): BrokenEntryError {
 }
 
 function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return asBuffer(bytes).toString();
 }

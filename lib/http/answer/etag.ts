@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { HttpExchange } from '../http-exchange.js';
+import { asBuffer } from '../../core/as-buffer.js';
 
 interface ExpressApp {
   get(setting: 'etag fn'): ((body: Buffer) => string | undefined) | false | undefined;
@@ -10,7 +11,7 @@ interface ExpressApp {
  * `undefined` where the app wants none.
  */
 export function etagOf(body: Uint8Array, exchange: HttpExchange): string | undefined {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const bytes = asBuffer(body);
   if (exchange.platform === 'express') {
     const make = (exchange.adapter.getInstance() as ExpressApp).get('etag fn');
     return typeof make === 'function' ? make(bytes) : undefined;

@@ -5,6 +5,7 @@ import type { HttpExchange } from '../http-exchange.js';
 import { takesBytes } from './app-text.js';
 import { isNotModified } from './conditional-request.js';
 import type { AnswerBody, HttpAnswer } from './http-answer.js';
+import { asBuffer } from '../../core/as-buffer.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const NOT_MODIFIED = 304;
@@ -78,7 +79,7 @@ function bodyOf(body: AnswerBody | undefined, exchange: HttpExchange): unknown {
   if (body.kind === 'text') return body.text;
   const { content } = body;
   if (typeof content === 'string') return content;
-  return takesBytes(exchange) ? bufferOf(content) : textOf(content);
+  return takesBytes(exchange) ? asBuffer(content) : textOf(content);
 }
 
 function setAge(exchange: HttpExchange, { ageMs }: Fetched<unknown>): void {
@@ -103,10 +104,6 @@ function lifetimeOf({ ttlMs, ageMs }: Fetched<unknown>, { scope }: CachingPlan):
   return `${scope === 'public' ? 'public' : 'private'}, max-age=${seconds}`;
 }
 
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 function textOf(content: string | Uint8Array): string {
-  return typeof content === 'string' ? content : bufferOf(content).toString();
+  return typeof content === 'string' ? content : asBuffer(content).toString();
 }
