@@ -3,7 +3,8 @@ import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { FirestoreBackend, type FirestoreBackendOptions } from 'nestjs-cachekit/firestore';
-import { useFakeSeconds } from '../connection/fake-seconds.js';
+import { endAfterReads } from '../connection/end-after-reads.js';
+import { useFakeSeconds, whileTimePasses } from '../connection/fake-seconds.js';
 import { failureOf } from '../connection/failure-of.js';
 import { proxyTo } from '../connection/proxy-to.js';
 import { untilUp } from '../connection/until-up.js';
@@ -34,12 +35,13 @@ describeOn('firestore', 'the connection of FirestoreBackend', () => {
   });
 
   test('over a client of the app rejects while nobody answers, and works again once the client does', async () => {
+    const seconds = useFakeSeconds();
     const proxy = await proxyTo(portOf(inject('firestoreHost')));
     const client = clientOf(`127.0.0.1:${proxy.port}`);
-    onTestFinished(() => client.terminate());
+    const end = endAfterReads(client);
+    onTestFinished(() => whileTimePasses(end()));
     const backend = make({ client });
     await backend.open();
-    const seconds = useFakeSeconds();
     proxy.blackhole();
     const failing = [failureOf(backend.get('key')), failureOf(backend.set('key', BYTES, MINUTE_MS))];
     await seconds.pass(6);

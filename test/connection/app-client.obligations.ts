@@ -39,12 +39,12 @@ export function describeAppClient(stage: ConnectionStage, kind: AppClientKind): 
     });
 
     it('rejects what the client would keep for later, once that knows that nobody is there', async () => {
+      const seconds = useFakeSeconds();
       const { proxy, address } = await stage.network();
       const client = await stage.appClient(kind, address);
       const namespace = stage.anyNamespace();
       const backend = stage.backendOn(client, namespace);
       await backend.open();
-      const seconds = useFakeSeconds();
       await proxy.takeDown();
       await untilLost(backend, seconds);
       const failing = failureOf(backend.set('lost', BYTES, MINUTE_MS));
@@ -57,10 +57,10 @@ export function describeAppClient(stage: ConnectionStage, kind: AppClientKind): 
     });
 
     it('fails to open while the client finds nobody, and works once it does', async () => {
+      const seconds = useFakeSeconds();
       const { proxy, address } = await stage.network();
       const client = await stage.appClient(kind, address);
       await proxy.takeDown();
-      const seconds = useFakeSeconds();
       const backend = stage.backendOn(client);
       const failing = failureOf(backend.open());
       await seconds.pass(6);
@@ -71,12 +71,12 @@ export function describeAppClient(stage: ConnectionStage, kind: AppClientKind): 
     });
 
     it('is closed in time, however long the client waits for an answer', async () => {
+      const seconds = useFakeSeconds();
       const { proxy, address } = await stage.network();
       const backend = stage.backendOn(await stage.appClient(kind, address));
       await backend.open();
       proxy.blackhole();
       void Promise.allSettled(beginAll(backend));
-      const seconds = useFakeSeconds();
       const closed = backend.close();
       await seconds.pass(2);
 

@@ -1,5 +1,4 @@
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
-import type { Firestore } from '@google-cloud/firestore';
 import { Redis } from 'ioredis';
 import { MongoClient } from 'mongodb';
 import type { CacheBackend } from 'nestjs-cachekit';
@@ -11,13 +10,10 @@ import { RedisBackend } from 'nestjs-cachekit/redis';
 import type { EventEmitter } from 'node:events';
 import { DataSource } from 'typeorm';
 import { expect, vi } from 'vitest';
-import { settledWithin } from '../../lib/backends/settled-within.js';
 import type { BackendName } from '../remote-backends.js';
 import { dynamodbAt } from '../servers/dynamodb.server.js';
 import { clientOf } from '../servers/firestore.server.js';
-
-/** Longer than the client goes on asking once somebody is there. */
-const LONGEST_READ_MS = 20_000;
+import { endAfterReads } from './end-after-reads.js';
 
 /** A client that an app has made for itself, and gives to a backend. */
 export interface AppClient {
@@ -91,17 +87,12 @@ export const APP_CLIENTS: Readonly<Record<BackendName, AppClientKind | undefined
     ended: /the app has terminated it/,
     make(host) {
       const client = clientOf(host);
-      const reads = watchReads(client);
       return {
         makeBackend: (namespace) => new FirestoreBackend({ client, namespace }),
         use: () => client.doc('any/document').get(),
         // There is nothing to listen to.
         traces: () => undefined,
-        async end() {
-          // One that it is trying again when it is terminated raises an unhandled rejection within the client.
-          await settledWithin(LONGEST_READ_MS, reads());
-          await client.terminate();
-        },
+        end: endAfterReads(client),
       };
     },
   },
@@ -123,20 +114,6 @@ export const APP_CLIENTS: Readonly<Record<BackendName, AppClientKind | undefined
     },
   },
 };
-
-/** Answers what waits for the reads that run. */
-function watchReads(client: Firestore): () => Promise<unknown> {
-  const running = new Set<Promise<unknown>>();
-  const getAll = client.getAll.bind(client);
-  client.getAll = (...documents) => {
-    const read = getAll(...documents);
-    const ended = (): unknown => running.delete(read);
-    running.add(read);
-    read.then(ended, ended);
-    return read;
-  };
-  return () => Promise.allSettled(running);
-}
 
 function listenersOf(emitter: EventEmitter): Record<string, number> {
   return Object.fromEntries(emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)]));

@@ -4,6 +4,7 @@ import { inject, onTestFinished } from 'vitest';
 import type { FaultProxy } from '../faults/fault-proxy.js';
 import { portOf, type RemoteBackend, throughPort } from '../remote-backends.js';
 import type { AppClient, AppClientKind } from './app-clients.js';
+import { whileTimePasses } from './fake-seconds.js';
 import { proxyTo } from './proxy-to.js';
 
 /** A network to the server, and how backends find it. */
@@ -52,7 +53,7 @@ export class ConnectionStage {
   /** A client of an app, ended when the test ends. */
   async appClient(kind: AppClientKind, address = this.address): Promise<AppClient> {
     const client = await kind.make(address);
-    onTestFinished(async () => void (await client.end()));
+    onTestFinished(async () => void (await whileTimePasses(Promise.resolve(client.end()))));
     return client;
   }
 

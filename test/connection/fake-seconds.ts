@@ -7,7 +7,14 @@ export interface Seconds {
   pass(seconds: number): Promise<void>;
 }
 
-/** Stops the clock of all timers until the test ends. Sockets go on. */
+const TICK_MS = 10;
+
+/**
+ * Stops the clock of all timers until the test ends. Sockets go on.
+ *
+ * Call it before a client is made that waits by timers: it is ended first then, while its timers still go off. A
+ * timer that the stopped clock owes when the real one is back never does, and who waits for it waits for ever.
+ */
 export function useFakeSeconds(): Seconds {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
@@ -20,4 +27,16 @@ export function useFakeSeconds(): Seconds {
       }
     },
   };
+}
+
+/** Settles as `work` does. Where a test has stopped the clock, a second passes every now and then. */
+export async function whileTimePasses<T>(work: Promise<T>): Promise<T> {
+  const ticking = setInterval(() => {
+    if (vi.isFakeTimers()) vi.advanceTimersByTime(1_000);
+  }, TICK_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(ticking);
+  }
 }
