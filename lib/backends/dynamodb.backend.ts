@@ -15,7 +15,7 @@ import {
   write,
   type Expected,
 } from './dynamodb/dynamodb.requests.js';
-import { maxPayloadBytes, nameOf, newVersion, partitionsOf, toItem, type Name } from './dynamodb/item.js';
+import { maxPayloadBytes, nameOf, newEntry, partitionsOf, toItem, type Name } from './dynamodb/item.js';
 
 export type { DynamoDBBackendOptions } from './dynamodb/dynamodb.options.js';
 
@@ -68,7 +68,7 @@ export class DynamoDBBackend extends CacheBackend {
   }
 
   override async set(key: string, bytes: Uint8Array, ttlMs: number): Promise<Stored> {
-    const written = newVersion(bytes);
+    const written = newEntry(bytes);
     await this.#write(key, written, ttlMs, 'any');
     return written;
   }
@@ -79,7 +79,7 @@ export class DynamoDBBackend extends CacheBackend {
     bytes: Uint8Array,
     ttlMs: number,
   ): Promise<Stored | undefined> {
-    const written = newVersion(bytes);
+    const written = newEntry(bytes);
     return (await this.#write(key, written, ttlMs, { seen })) ? written : undefined;
   }
 

@@ -16,7 +16,7 @@ import {
 import { FirestoreConnection } from './firestore/firestore.connection.js';
 import { isRefusal } from './firestore/firestore.failure.js';
 import { readFirestoreOptions, type FirestoreBackendOptions } from './firestore/firestore.options.js';
-import { Sweeper } from './firestore/sweeper.js';
+import { Sweeper } from './sweeper.js';
 
 export type { FirestoreBackendOptions } from './firestore/firestore.options.js';
 

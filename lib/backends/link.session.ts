@@ -1,3 +1,5 @@
+import { closedError } from './failure.js';
+
 /** How long `open`, and an operation before it, waits for the first attempt. It goes on in the background. */
 const OPEN_LIMIT_MS = 5_000;
 
@@ -14,8 +16,8 @@ export interface Link {
 /** What a session is made of. */
 export interface SessionParts<L extends Link> {
   readonly makeLink: () => L | Promise<L>;
-  /** What to reject with after `close`. */
-  readonly closedError: () => Error;
+  /** The class of the backend, for messages. */
+  readonly backend: string;
   /** Is called whenever `open` is, also by an operation that comes first. Absent means nothing is to be done. */
   readonly onOpen?: () => void;
 }
@@ -70,21 +72,21 @@ export class LinkSession<L extends Link> {
 
   /** The link, up or not, for an operation that found none that is up. Waits only for the first attempt. */
   async first(): Promise<L> {
-    if (this.#isClosed) throw this.#parts.closedError();
+    if (this.#isClosed) throw closedError(this.#parts.backend);
     if (!this.#wasTried) await this.open();
-    if (!this.#link) throw this.#parts.closedError();
+    if (!this.#link) throw closedError(this.#parts.backend);
     return this.#link;
   }
 
   async #open(): Promise<void> {
     const closings = this.#closings;
     const link = this.#link ?? (await this.#parts.makeLink());
-    if (closings !== this.#closings) throw this.#parts.closedError();
+    if (closings !== this.#closings) throw closedError(this.#parts.backend);
     this.#link = link;
     try {
       await upInTime(link);
     } catch (error) {
-      throw closings === this.#closings ? error : this.#parts.closedError();
+      throw closings === this.#closings ? error : closedError(this.#parts.backend);
     } finally {
       if (closings === this.#closings) this.#wasTried = true;
     }

@@ -20,7 +20,7 @@ import {
   type Statements,
 } from './postgres/postgres.table.js';
 import { SharedReads } from './postgres/shared-reads.js';
-import { Sweeper } from './postgres/sweeper.js';
+import { Sweeper } from './sweeper.js';
 
 export type { PostgresBackendOptions } from './postgres/postgres.options.js';
 
@@ -78,7 +78,7 @@ export class PostgresBackend extends CacheBackend {
   }
 
   override async set(key: string, bytes: Uint8Array, ttlMs: number): Promise<Stored> {
-    const written = version(key, bytes);
+    const written = newEntry(key, bytes);
     await this.#run(this.#statements.set, rowOf(key, written, ttlMs));
     return written;
   }
@@ -89,7 +89,7 @@ export class PostgresBackend extends CacheBackend {
     bytes: Uint8Array,
     ttlMs: number,
   ): Promise<Stored | undefined> {
-    const written = version(key, bytes);
+    const written = newEntry(key, bytes);
     const row = rowOf(key, written, ttlMs);
     const { rowCount } =
       seen === undefined
@@ -165,15 +165,15 @@ function storable(key: string): string {
   return storableKey(key, MAX_KEY_BYTES);
 }
 
-function version(key: string, bytes: Uint8Array): Stored {
+function newEntry(key: string, bytes: Uint8Array): Stored {
   if (bytes.byteLength > MAX_VALUE_BYTES) {
     throw new EntryTooLargeError(key, bytes.byteLength, MAX_VALUE_BYTES, 'PostgresBackend');
   }
   return { bytes, version: randomUUID() };
 }
 
-function rowOf(key: string, { version: its, bytes }: Stored, ttlMs: number): unknown[] {
-  return [storable(key), its, bytes, ttlMs > LONGEST_TTL_MS ? null : ttlMs];
+function rowOf(key: string, { version, bytes }: Stored, ttlMs: number): unknown[] {
+  return [storable(key), version, bytes, ttlMs > LONGEST_TTL_MS ? null : ttlMs];
 }
 
 function toStored(row: PgResult['rows'][0] | undefined): Stored | undefined {

@@ -65,7 +65,7 @@ export class RedisBackend extends CacheBackend {
   }
 
   override async set(key: string, bytes: Uint8Array, ttlMs: number): Promise<Stored> {
-    const written = this.#version(key, bytes);
+    const written = this.#newEntry(key, bytes);
     const [name, value] = [this.#name(key), frame(written)];
     return this.#connection.run(
       (client) => write(client, name, value, ttlMs),
@@ -79,7 +79,7 @@ export class RedisBackend extends CacheBackend {
     bytes: Uint8Array,
     ttlMs: number,
   ): Promise<Stored | undefined> {
-    const written = this.#version(key, bytes);
+    const written = this.#newEntry(key, bytes);
     const [name, value] = [this.#name(key), frame(written)];
     return this.#connection.run(
       (client) =>
@@ -123,7 +123,7 @@ export class RedisBackend extends CacheBackend {
     return this.#prefix + storableKey(key, MAX_KEY_BYTES);
   }
 
-  #version(key: string, bytes: Uint8Array): Stored {
+  #newEntry(key: string, bytes: Uint8Array): Stored {
     if (bytes.byteLength > MAX_VALUE_BYTES) {
       throw new EntryTooLargeError(key, bytes.byteLength, MAX_VALUE_BYTES, 'RedisBackend');
     }

@@ -1,6 +1,3 @@
-/** How long a server may owe an answer and give none, in milliseconds. */
-export const SILENCE_MS = 5_000;
-
 /**
  * Notices that a server has fallen silent, from two counts: a timer for each command would cost a tenth of
  * the speed. (A network that loses everything tells nobody; TCP alone gives up after a quarter of an hour.)
@@ -14,7 +11,7 @@ export class SilenceWatch {
   #timer: NodeJS.Timeout | undefined;
 
   /** @param onSilence is called when no answer at all came for `silenceMs` while one was owed */
-  constructor(onSilence: () => void, silenceMs = SILENCE_MS) {
+  constructor(onSilence: () => void, silenceMs: number) {
     this.#onSilence = onSilence;
     this.#silenceMs = silenceMs;
   }

@@ -208,7 +208,7 @@ describeOn('firestore', 'FirestoreBackend', () => {
   });
 
   test('sweeps while it is open, and not when it is told not to', async () => {
-    const { backend: off, entries } = makeBackend({ sweepInterval: 0 });
+    const { backend: off, entries } = makeBackend({ sweepInterval: Infinity });
     const { backend } = makeBackend({ sweepInterval: '10ms' });
     await off.set('stays', Buffer.from('x'), 1);
     await backend.set('first', Buffer.from('x'), 1);

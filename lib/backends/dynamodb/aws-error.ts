@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import { clientMessage, withoutSecrets } from '../failure.js';
 
 /** DynamoDB asks for less. */
 const THROTTLED = ['ProvisionedThroughputExceededException', 'ThrottlingException', 'RequestLimitExceeded'];
@@ -105,16 +106,11 @@ export function attemptsOf(error: unknown): number {
   return metadataOf(error).attempts ?? 2;
 }
 
-/**
- * A copy of an SDK error with its name, message, code and request id. The original has the whole answer hidden in
- * it, and so values of users.
- */
-export function withoutSecrets(error: unknown): Error {
-  const copy = new Error(messageOf(error));
-  copy.name = nameOf(error) || 'Error';
-  const code = codeOf(error);
+/** An error of the SDK for a log, with the id of its request: the original has the whole answer hidden in it. */
+export function causeOf(error: unknown): Error {
+  const copy = withoutSecrets(error, messageOf(error));
   const { requestId } = metadataOf(error);
-  return Object.assign(copy, code !== undefined && { code }, requestId !== undefined && { requestId });
+  return requestId === undefined ? copy : Object.assign(copy, { requestId });
 }
 
 function isInvalid(error: unknown, message: RegExp): boolean {
@@ -122,16 +118,10 @@ function isInvalid(error: unknown, message: RegExp): boolean {
 }
 
 function messageOf(error: unknown): string {
-  if (!types.isNativeError(error)) return String(error);
   // JSON.parse repeats what it could not read, which is part of an answer.
-  if (error.name === 'SyntaxError') return 'the answer is not one of DynamoDB';
+  if (nameOf(error) === 'SyntaxError') return 'the answer is not one of DynamoDB';
   // Further lines repeat the signed request, with its session token.
-  const message = error.message.split('\n')[0] ?? '';
-  if (message !== '') return message;
-  // Node joins the failures of IPv4 and IPv6 in an error without a message.
-  return 'errors' in error && Array.isArray(error.errors)
-    ? error.errors.map(messageOf).join(', ')
-    : error.name;
+  return clientMessage(error).split('\n')[0] ?? '';
 }
 
 function nameOf(error: unknown): string {

@@ -51,12 +51,13 @@ export async function loadSdk(): Promise<Sdk> {
  *
  * @throws CachekitConfigError when no region is given and the SDK finds none
  */
-export async function makeLink(sdk: Sdk, { from, table }: DynamoDBTarget): Promise<DynamoDBLink> {
-  if ('kind' in from) return ownLink(sdk, from, table);
-  const region = await regionOf(from);
+export async function makeLink(sdk: Sdk, { source, table }: DynamoDBTarget): Promise<DynamoDBLink> {
+  if (source.kind === 'own') return ownLink(sdk, source, table);
+  const { client } = source;
+  const region = await regionOf(client);
   return {
     sdk,
-    client: from,
+    client,
     place: `table "${table}" in ${region} (given client)`,
     flights: new Flights(),
     triesAgain: false,

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isConnectionLost, isPassing, isSilence, isTableMissing } from './aws-error.js';
 import { backOffMs } from './back-off.js';
 import { loadSdk, makeLink, type DynamoDBLink } from './dynamodb.client.js';
-import { closedError, explain } from './dynamodb.failure.js';
+import { closedError } from '../failure.js';
+import { explain } from './dynamodb.failure.js';
 import type { DynamoDBTarget } from './dynamodb.options.js';
 import { createTable } from './dynamodb.table.js';
 
@@ -82,19 +83,19 @@ export class DynamoDBConnection {
     try {
       await probe(this.send);
     } catch (error) {
-      throw this.#link === link ? error : closedError();
+      throw this.#link === link ? error : closedError('DynamoDBBackend');
     }
-    if (this.#link !== link) throw closedError();
+    if (this.#link !== link) throw closedError('DynamoDBBackend');
     this.#isOpen = true;
   }
 
   async #newLink(): Promise<DynamoDBLink> {
-    if (this.#isClosed) throw closedError();
+    if (this.#isClosed) throw closedError('DynamoDBBackend');
     const session = this.#session;
     const link = await (this.#linking ??= this.#makeLink());
     if (session !== this.#session) {
       link.end();
-      throw closedError();
+      throw closedError('DynamoDBBackend');
     }
     this.#link = link;
     return link;
@@ -112,11 +113,11 @@ export class DynamoDBConnection {
 
   async #send<Answer>(link: DynamoDBLink, request: Request<Answer>): Promise<Answer> {
     for (let tries = 1; ; tries++) {
-      if (link !== this.#link) throw closedError();
+      if (link !== this.#link) throw closedError('DynamoDBBackend');
       try {
         return await link.flights.fly((abortSignal) => request(link, { abortSignal }));
       } catch (error) {
-        if (link !== this.#link) throw closedError();
+        if (link !== this.#link) throw closedError('DynamoDBBackend');
         if (isSilence(error)) link.dropIdle();
         const pauseMs = link.triesAgain && tries < MAX_TRIES ? pauseAfter(error, tries) : undefined;
         if (pauseMs === undefined) throw error;

@@ -6,6 +6,7 @@ import {
 } from '../../core/errors.js';
 import {
   areCredentialsRefused,
+  causeOf,
   hasNoCredentials,
   isAnswer,
   isOtherKey,
@@ -13,7 +14,6 @@ import {
   isSilence,
   isTableMissing,
   isThrottled,
-  withoutSecrets,
 } from './aws-error.js';
 
 const THROTTLED_ADVICE = 'It is throttled: raise its capacity, or bill it on demand.';
@@ -21,7 +21,7 @@ const THROTTLED_ADVICE = 'It is throttled: raise its capacity, or bill it on dem
 /** The error to throw to the layer above: typed, without secrets, and with advice. */
 export function explain(error: unknown, place: string): CachekitError {
   if (error instanceof CachekitError) return error;
-  const cause = withoutSecrets(error);
+  const cause = causeOf(error);
   if (isSilence(error)) {
     return new BackendTimeoutError(
       `DynamoDBBackend: no answer from ${place} (${cause.message}). A write may still have taken effect.`,
@@ -66,7 +66,7 @@ function say(error: unknown, { name, message }: Error, place: string): string {
 
 /** A region that is missing is the app's own mistake, which no waiting heals. */
 export function noRegionError(error: unknown): CachekitError {
-  const cause = withoutSecrets(error);
+  const cause = causeOf(error);
   return new CachekitConfigError(
     `DynamoDBBackend: no region (${cause.message}). Give \`region\`, for instance "eu-west-1", or set AWS_REGION. ` +
       'A DynamoDB on this machine takes any.',
@@ -79,9 +79,4 @@ export function throttledError(place: string): CachekitError {
   return new BackendUnavailableError(
     `DynamoDBBackend: ${place} left parts of a batch undone, time and again. ${THROTTLED_ADVICE}`,
   );
-}
-
-/** Somebody has called `close`. */
-export function closedError(): CachekitError {
-  return new BackendUnavailableError('DynamoDBBackend: it is closed. Call open() before the next operation.');
 }

@@ -1,6 +1,7 @@
 import type { DynamoDBClient, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import { CachekitConfigError } from '../../core/errors.js';
 import { checkOptionNames } from '../../core/option-names.js';
+import { refuseUndefined } from '../given-client.js';
 import { checkNamespace, DEFAULT_NAMESPACE } from '../namespace.js';
 
 /** The table of a backend that is given none. */
@@ -76,8 +77,7 @@ export interface DynamoDBTarget {
   readonly namespace: string;
   readonly table: string;
   readonly createTable: boolean;
-  /** How to make a client, or the one that was given. */
-  readonly from: OwnClient | DynamoDBSender;
+  readonly source: OwnClient | { readonly kind: 'client'; readonly client: DynamoDBSender };
 }
 
 /** How to make a client. What is undefined is found by the SDK. */
@@ -101,15 +101,12 @@ export function readDynamoDBOptions(options: DynamoDBBackendOptions): DynamoDBTa
   const { createTable = false, table = DEFAULT_TABLE } = options;
   const namespace = checkNamespace(options.namespace ?? DEFAULT_NAMESPACE, 'DynamoDBBackend');
   if (typeof createTable !== 'boolean') throw wrong('`createTable` is true or false.');
-  return { namespace, table: checkTable(table), createTable, from: readFrom(options) };
+  return { namespace, table: checkTable(table), createTable, source: readSource(options) };
 }
 
-function readFrom(options: DynamoDBBackendOptions): OwnClient | DynamoDBSender {
-  // An undefined region means the default; an undefined client is a provider that was not there.
-  if ('client' in options && options.client === undefined) {
-    throw wrong('the option "client" is undefined. Leave it out, or give it a value.');
-  }
-  if (options.client !== undefined) return checkClient(options);
+function readSource(options: DynamoDBBackendOptions): DynamoDBTarget['source'] {
+  refuseUndefined(options, ['client'], 'DynamoDBBackend');
+  if (options.client !== undefined) return { kind: 'client', client: checkClient(options) };
   const { region, endpoint, credentials } = options;
   checkRegion(region);
   if (endpoint !== undefined) checkEndpoint(endpoint);

@@ -1,6 +1,7 @@
 import type { WriteRequest } from '@aws-sdk/client-dynamodb';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Stored } from '../cache-backend.js';
+import { inBatches } from '../in-batches.js';
 import type { DynamoDBLink } from './dynamodb.client.js';
 import { attemptsOf, isConditionFailed } from './aws-error.js';
 import { backOffMs } from './back-off.js';
@@ -39,7 +40,7 @@ export async function readMany(
   names: readonly Name[],
 ): Promise<ReadonlyMap<string, Stored>> {
   const found = new Map<string, Stored>();
-  await inLanes(batchesOf(names.map(toKey), MAX_READS), (keys) =>
+  await inLanes(inBatches(names.map(toKey), MAX_READS), (keys) =>
     untilNoneLeft(send, keys, async (left, { client, sdk }, options) => {
       const request = { RequestItems: { [table]: { Keys: left, ConsistentRead: true } } };
       const answer = await client.send(new sdk.BatchGetItemCommand(request), options);
@@ -90,7 +91,7 @@ function conditionFor(expected: Expected) {
 
 /** Removes the items of many different names. */
 export async function remove(send: Send, table: string, names: readonly Name[]): Promise<void> {
-  await inLanes(batchesOf(names.map(toKey), MAX_WRITES), (keys) => removeBatch(send, table, keys));
+  await inLanes(inBatches(names.map(toKey), MAX_WRITES), (keys) => removeBatch(send, table, keys));
 }
 
 /** Removes all items of some partitions. */
@@ -106,7 +107,7 @@ async function removePartition(send: Send, table: string, partition: string): Pr
   let start: Item | undefined;
   do {
     const page = await send(queryKeys(table, partition, start));
-    for (const keys of batchesOf(page.Items ?? [], MAX_WRITES)) await removeBatch(send, table, keys);
+    for (const keys of inBatches(page.Items ?? [], MAX_WRITES)) await removeBatch(send, table, keys);
     start = page.LastEvaluatedKey;
   } while (start !== undefined);
 }
@@ -156,11 +157,6 @@ async function untilNoneLeft<T>(
     left = rest;
     if (fruitless > 0) await delay(backOffMs(fruitless));
   }
-}
-
-function batchesOf<T>(all: readonly T[], size: number): T[][] {
-  const count = Math.ceil(all.length / size);
-  return Array.from({ length: count }, (_, index) => all.slice(index * size, (index + 1) * size));
 }
 
 /** Works on all, some of them at once. */

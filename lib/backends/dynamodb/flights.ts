@@ -1,13 +1,26 @@
+import { RunningWork } from '../running-work.js';
+import { settledWithin } from '../settled-within.js';
+
 /** How long a request may take, all in all. A client that was given may have no limit of its own. */
 const LIMIT_MS = 10_000;
 
 /** The requests that are under way. None takes longer than ten seconds. */
 export class Flights {
   readonly #underWay = new Set<AbortController>();
-  #onEmpty: (() => void) | undefined;
+  readonly #running = new RunningWork();
 
   /** Runs a request, which is over when its signal says so. */
-  async fly<Answer>(request: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
+  fly<Answer>(request: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
+    return this.#running.run(() => this.#limited(request));
+  }
+
+  /** Resolves when those that are under way now have ended, for which they have so long. */
+  async land(withinMs: number): Promise<void> {
+    await settledWithin(withinMs, this.#running.idle());
+    for (const flight of this.#underWay) flight.abort();
+  }
+
+  async #limited<Answer>(request: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
     const flight = new AbortController();
     const limit = setTimeout(() => flight.abort(), LIMIT_MS);
     limit.unref();
@@ -17,19 +30,6 @@ export class Flights {
     } finally {
       clearTimeout(limit);
       this.#underWay.delete(flight);
-      if (this.#underWay.size === 0) this.#onEmpty?.();
     }
-  }
-
-  /** Resolves when those that are under way now have ended, for which they have so long. */
-  async land(withinMs: number): Promise<void> {
-    if (this.#underWay.size === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-      timer = setTimeout(resolve, withinMs);
-    });
-    clearTimeout(timer);
-    for (const flight of this.#underWay) flight.abort();
   }
 }

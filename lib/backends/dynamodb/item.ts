@@ -53,8 +53,8 @@ export function toKey({ partition, sort }: Name): Item {
   return { [PARTITION]: { S: partition }, [SORT]: { S: sort } };
 }
 
-/** A new version of these bytes. No process gives one twice. */
-export function newVersion(bytes: Uint8Array): Stored {
+/** These bytes under a new version, which no process gives twice. */
+export function newEntry(bytes: Uint8Array): Stored {
   return { bytes, version: randomUUID() };
 }
 

@@ -1,10 +1,11 @@
 import type { DocumentSnapshot, Query, QuerySnapshot, Timestamp, WriteBatch } from '@google-cloud/firestore';
 import { randomBytes } from 'node:crypto';
+import { asBuffer } from '../../core/as-buffer.js';
 import type { Stored } from '../cache-backend.js';
+import { inBatches } from '../in-batches.js';
 import { CollectedReads } from './collected-reads.js';
 import type { OpenDatabase } from './firestore.link.js';
 import { codeOf, GrpcStatus } from './grpc-status.js';
-import { asBuffer } from '../../core/as-buffer.js';
 
 /** How many documents go into one request: what a commit took at most until 2023, and well under its 10 MiB. */
 const BATCH = 500;
@@ -45,7 +46,9 @@ export async function readMany(
   { firestore, entries }: OpenDatabase,
   ids: readonly string[],
 ): Promise<(Stored | undefined)[]> {
-  const batches = inBatches(ids).map((batch) => firestore.getAll(...batch.map((id) => entries.doc(id))));
+  const batches = inBatches(ids, BATCH).map((batch) =>
+    firestore.getAll(...batch.map((id) => entries.doc(id))),
+  );
   return (await Promise.all(batches)).flat().map(toStored);
 }
 
@@ -92,7 +95,7 @@ export function isLost(error: unknown): boolean {
 
 /** Removes documents, whether they are there or not. */
 export async function remove({ firestore, entries }: OpenDatabase, ids: readonly string[]): Promise<void> {
-  const batches = inBatches([...new Set(ids)]).map(async (batch) => {
+  const batches = inBatches([...new Set(ids)], BATCH).map(async (batch) => {
     const removal = firestore.batch();
     for (const id of batch) removal.delete(entries.doc(id));
     await removal.commit();
@@ -182,9 +185,4 @@ function toTimestamp(version: string, { Timestamp: Class }: OpenDatabase): Times
   const [, seconds, microseconds] = VERSION.exec(version) ?? [];
   if (seconds === undefined) return undefined;
   return new Class(Number(seconds), Number(microseconds) * 1_000);
-}
-
-function inBatches(ids: readonly string[]): string[][] {
-  const count = Math.ceil(ids.length / BATCH);
-  return Array.from({ length: count }, (_, index) => ids.slice(index * BATCH, (index + 1) * BATCH));
 }

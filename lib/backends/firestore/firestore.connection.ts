@@ -1,11 +1,10 @@
-import { BackendUnavailableError } from '../../core/errors.js';
 import { LinkSession } from '../link.session.js';
 import { BorrowedClient } from './borrowed.client.js';
 import { namespaceId } from './document-id.js';
 import { FirestoreLink, type Command } from './firestore.link.js';
 import type { FirestoreTarget } from './firestore.options.js';
 import { OwnClients } from './own.client.js';
-import type { Sweeper } from './sweeper.js';
+import type { Sweeper } from '../sweeper.js';
 
 /**
  * Opens, closes, and runs commands while Firestore answers. Of `open` and `close`, the one that was called last
@@ -20,7 +19,7 @@ export class FirestoreConnection {
     this.#sweeper = sweeper;
     this.#session = new LinkSession({
       makeLink: () => makeLink(target),
-      closedError,
+      backend: 'FirestoreBackend',
       onOpen: () => sweeper.start(),
     });
   }
@@ -55,11 +54,5 @@ function makeLink(target: FirestoreTarget): FirestoreLink {
   const { collection, namespace, place } = target;
   return new FirestoreLink(clients, place, (firestore) =>
     firestore.collection(collection).doc(namespaceId(namespace)).collection(collection),
-  );
-}
-
-function closedError(): BackendUnavailableError {
-  return new BackendUnavailableError(
-    'FirestoreBackend: it is closed. Call open() before the next operation.',
   );
 }

@@ -1,5 +1,5 @@
-import { types } from 'node:util';
-import { BackendUnavailableError, messageOf } from '../../core/errors.js';
+import { BackendUnavailableError } from '../../core/errors.js';
+import { clientMessage, withoutSecrets } from '../failure.js';
 import { codeOf, GrpcStatus } from './grpc-status.js';
 
 /** Codes that say: nobody answered. With any other one, Firestore has. */
@@ -17,7 +17,7 @@ const ADVICE: Readonly<Record<number, string>> = {
     'Give the account the role roles/datastore.user on the project, and check that the Firestore API is enabled.',
   [GrpcStatus.RESOURCE_EXHAUSTED]: 'A quota is used up: see the usage of the database.',
   [GrpcStatus.FAILED_PRECONDITION]:
-    'A sweep needs the automatic index of `expiresAt`: where it is switched off, set sweepInterval: 0.',
+    'A sweep needs the automatic index of `expiresAt`: where it is switched off, give sweepInterval: Infinity.',
   [GrpcStatus.UNAUTHENTICATED]: 'Check the credentials.',
 };
 
@@ -33,7 +33,7 @@ export function isOverdue(error: unknown): boolean {
 
 /** The database is away now, or can't be used. `reason` is for when `problem` is not known. */
 export function awayError(place: string, problem: unknown, reason?: string): BackendUnavailableError {
-  const cause = problem === undefined ? undefined : withoutSecrets(problem);
+  const cause = problem === undefined ? undefined : causeOf(problem);
   const because = cause?.message ?? reason;
   return new BackendUnavailableError(
     `FirestoreBackend: no connection to ${place}${because === undefined ? '' : ` (${because})`}. ${adviceFor(problem)}`,
@@ -43,7 +43,7 @@ export function awayError(place: string, problem: unknown, reason?: string): Bac
 
 /** A call has failed. */
 export function callError(place: string, error: unknown): BackendUnavailableError {
-  const cause = withoutSecrets(error);
+  const cause = causeOf(error);
   const what = isRefusal(error)
     ? `${place} refused an operation: ${cause.message}. ${adviceFor(error)}`
     : `an operation on ${place} was not answered: ${cause.message}. A write may still have taken effect.`;
@@ -62,15 +62,9 @@ export function isRefusal(error: unknown): boolean {
   return code !== undefined && !UNANSWERED.includes(code);
 }
 
-/** A copy with name, message and code: the original may carry a request with a user's value, or credentials. */
-function withoutSecrets(error: unknown): Error {
-  const copy = new Error(messageWithout(error));
+/** An error of the client for a log: what the server or gRPC said, without the code that the client puts before it. */
+function causeOf(error: unknown): Error {
+  const copy = withoutSecrets(error, clientMessage(error).replace(/^\d+ [A-Z_]+: /, ''));
   const code = codeOf(error);
-  if (types.isNativeError(error)) copy.name = error.name;
   return code === undefined ? copy : Object.assign(copy, { code });
-}
-
-/** Of a call, what the server or gRPC said, without the code that the client puts before it. */
-function messageWithout(error: unknown): string {
-  return messageOf(error).replace(/^\d+ [A-Z_]+: /, '');
 }

@@ -1,12 +1,16 @@
 import type { CollectionReference, Firestore, Timestamp } from '@google-cloud/firestore';
 import { MissingClientError } from '../../core/errors.js';
-import { SILENCE_MS } from '../silence.watch.js';
+import type { Link } from '../link.session.js';
+import { RetryTimer } from '../retry.timer.js';
 import { awayError, callError, isAway, isOverdue } from './firestore.failure.js';
 import type { ClientSource, LiveClient } from './live-client.js';
 import { RunningCommands } from './running-commands.js';
 
-const FIRST_RETRY_MS = 250;
-const LAST_RETRY_MS = 2_000;
+/** A service far away: each attempt is a client, and perhaps a request that is billed. */
+const RETRY_PAUSES = { firstMs: 250, longestMs: 2_000 };
+
+/** How long Firestore may owe an answer and give none. */
+const SILENCE_MS = 5_000;
 
 /** How long the goodbye waits for commands that still run. */
 const FINISH_MS = 1_000;
@@ -30,11 +34,11 @@ export type Command<Answer> = (database: OpenDatabase, onProgress: () => void) =
 export type FindEntries = (firestore: Firestore) => CollectionReference;
 
 /** A way to Firestore that looks after itself: after every loss it comes back, until it is stopped. */
-export class FirestoreLink {
+export class FirestoreLink implements Link {
   readonly #clients: ClientSource;
   readonly #place: string;
   readonly #findEntries: FindEntries;
-  readonly #running = new RunningCommands(() => this.#fellSilent());
+  readonly #running = new RunningCommands(() => this.#fellSilent(), SILENCE_MS);
   /** The client of the attempt that runs, or of the connection. */
   #client: LiveClient | undefined;
   #database: OpenDatabase | undefined;
@@ -43,8 +47,7 @@ export class FirestoreLink {
   #isStopped = false;
   /** Counts the attempts, so that one that was given up sees it. */
   #asks = 0;
-  #failures = 0;
-  #retry: NodeJS.Timeout | undefined;
+  readonly #retry = new RetryTimer(() => this.#connectAgain(), RETRY_PAUSES);
   #problem: unknown;
 
   constructor(clients: ClientSource, place: string, findEntries: FindEntries) {
@@ -96,7 +99,7 @@ export class FirestoreLink {
   /** Lets commands end that soon do, and then lets go. Never rejects. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     const reason = new Error('the backend was closed');
     this.#giveUp?.(reason);
     if (this.#database) await this.#running.settled(FINISH_MS);
@@ -107,18 +110,18 @@ export class FirestoreLink {
   }
 
   async #connect(): Promise<void> {
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     try {
       const database = await this.#inTime(this.#ask());
       if (this.#isStopped) return;
       this.#database = database;
-      this.#failures = 0;
+      this.#retry.worked();
       this.#problem = undefined;
     } catch (error) {
       this.#problem = error;
       this.#attempt = undefined;
       void this.#drop('it did not answer');
-      if (!this.#isStopped && !(error instanceof MissingClientError)) this.#connectLater();
+      if (!this.#isStopped && !(error instanceof MissingClientError)) this.#retry.later();
       throw this.awayError();
     }
   }
@@ -180,15 +183,6 @@ export class FirestoreLink {
     const client = this.#client;
     this.#client = undefined;
     await client?.end(reason);
-  }
-
-  #connectLater(): void {
-    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
-    this.#failures += 1;
-    // Random, so that many processes don't all come back at once.
-    this.#retry = setTimeout(() => this.#connectAgain(), longestMs * (0.5 + Math.random() / 2));
-    // A process that has nothing else to do may end.
-    this.#retry.unref();
   }
 
   #connectAgain(): void {

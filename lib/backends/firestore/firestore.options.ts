@@ -2,16 +2,15 @@ import type { Firestore, Settings } from '@google-cloud/firestore';
 import { CachekitConfigError } from '../../core/errors.js';
 import { checkName } from '../../core/names.js';
 import { checkOptionNames } from '../../core/option-names.js';
-import { toMilliseconds, type Ttl } from '../../core/ttl.js';
+import type { Ttl } from '../../core/ttl.js';
+import { hasMethods, refuseUndefined } from '../given-client.js';
 import { checkNamespace, DEFAULT_NAMESPACE } from '../namespace.js';
+import { checkSweepInterval } from '../sweep-interval.js';
 import { isReserved } from './document-id.js';
 
 const BACKEND = 'FirestoreBackend';
 const DEFAULT_COLLECTION = 'cachekit';
 const DEFAULT_SWEEP_INTERVAL: Ttl = '5m';
-
-/** The longest time that a timer of Node takes, in milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Any name does for an emulator; `demo-` is what Firebase's tools keep for projects that don't exist. */
 const EMULATOR_PROJECT = 'demo-cachekit';
@@ -41,8 +40,8 @@ interface CommonOptions {
    */
   collection?: string;
   /**
-   * How often this process looks for expired entries and removes them: seconds, or a string with a unit. `0`
-   * means never, for where a TTL policy of Firestore does it.
+   * How often expired entries are removed: seconds, or with a unit (`'5m'`). `Infinity`: never by this process, for
+   * where a TTL policy of Firestore does it.
    *
    * @default '5m'
    */
@@ -89,8 +88,7 @@ export type FirestoreBackendOptions = DatabaseTarget | ClientTarget;
 export type FirestoreTarget = {
   readonly namespace: string;
   readonly collection: string;
-  /** In milliseconds; `undefined` for never. */
-  readonly sweepIntervalMs: number | undefined;
+  readonly sweepIntervalMs: number;
   readonly place: string;
 } & (
   | { readonly kind: 'database'; readonly isEmulator: boolean; readonly settings: Settings }
@@ -107,14 +105,11 @@ const NAMES = ['namespace', 'collection', 'sweepInterval', ...DATABASE_NAMES, 'c
  */
 export function readFirestoreOptions(options: FirestoreBackendOptions): FirestoreTarget {
   checkOptionNames(options, NAMES, BACKEND);
-  // An undefined client is a provider that was not there.
-  if ('client' in options && options.client === undefined) {
-    throw wrong('the option "client" is undefined. Leave it out, or give it a value.');
-  }
+  refuseUndefined(options, ['client'], BACKEND);
   const common = {
     namespace: checkNamespace(options.namespace ?? DEFAULT_NAMESPACE, BACKEND),
     collection: checkCollection(options.collection ?? DEFAULT_COLLECTION),
-    sweepIntervalMs: toSweepInterval(options.sweepInterval ?? DEFAULT_SWEEP_INTERVAL),
+    sweepIntervalMs: checkSweepInterval(options.sweepInterval ?? DEFAULT_SWEEP_INTERVAL, BACKEND),
   };
   return { ...common, ...(options.client === undefined ? readDatabase(options) : readClient(options)) };
 }
@@ -147,7 +142,7 @@ function readClient(options: ClientTarget) {
       `\`${other}\` has no effect on a given client. Give it to the client, or leave \`client\` out.`,
     );
   }
-  if (!isFirestore(client)) {
+  if (!hasMethods(client, ['collection', 'getAll', 'batch', 'terminate'])) {
     throw wrong(
       '`client` is not a client of the package "@google-cloud/firestore" (new Firestore(), or getFirestore() of ' +
         'firebase-admin). The client of the web SDK "firebase" is not supported: give `projectId` instead.',
@@ -160,30 +155,10 @@ function readClient(options: ClientTarget) {
   };
 }
 
-/** By its methods: a class check would refuse the client of another copy of the package. */
-function isFirestore(client: unknown): client is Firestore {
-  if (typeof client !== 'object' || client === null) return false;
-  const methods = ['collection', 'getAll', 'batch', 'terminate'];
-  return methods.every((name) => typeof Reflect.get(client, name) === 'function');
-}
-
 function checkCollection(collection: string): string {
   checkName(collection, `${BACKEND}: the collection`);
   if (!isReserved(collection)) return collection;
   throw wrong(`the collection "${collection}" has a name that Firestore keeps for itself. Take another one.`);
-}
-
-function toSweepInterval(interval: Ttl): number | undefined {
-  try {
-    const intervalMs = toMilliseconds(interval, BACKEND);
-    return intervalMs === 0 || intervalMs === Infinity ? undefined : Math.min(intervalMs, LONGEST_TIMER_MS);
-  } catch (error) {
-    throw new CachekitConfigError(
-      `${BACKEND}: \`sweepInterval\` is not a length of time. Use a number of seconds, a string with a unit such ` +
-        "as '5m', or 0 for never.",
-      { cause: error },
-    );
-  }
 }
 
 function checkText(name: string, value: string | undefined): void {

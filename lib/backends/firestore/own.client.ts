@@ -1,6 +1,8 @@
 import type * as Package from '@google-cloud/firestore';
 import type { Firestore, Settings } from '@google-cloud/firestore';
 import { explainFailedImport } from '../client-package.js';
+import { RunningWork } from '../running-work.js';
+import { settledWithin } from '../settled-within.js';
 import type { FirestoreTarget } from './firestore.options.js';
 import type { ClientSource, LiveClient } from './live-client.js';
 import { OwnedSockets } from './owned-sockets.js';
@@ -59,40 +61,23 @@ class OwnClient implements LiveClient {
   readonly firestore: Firestore;
   readonly #calls: RunningCalls;
   readonly #sockets = new OwnedSockets();
-  #uses = 0;
-  #onIdle: (() => void) | undefined;
+  readonly #uses = new RunningWork();
 
   constructor(firestore: Firestore, calls: RunningCalls) {
     this.firestore = firestore;
     this.#calls = calls;
   }
 
-  async use<T>(work: () => Promise<T>): Promise<T> {
-    this.#uses += 1;
-    try {
-      return await this.#sockets.own(work);
-    } finally {
-      this.#uses -= 1;
-      if (this.#uses === 0) this.#onIdle?.();
-    }
+  use<T>(work: () => Promise<T>): Promise<T> {
+    return this.#uses.run(() => this.#sockets.own(work));
   }
 
   async end(reason: string): Promise<void> {
     this.#calls.end(reason);
-    await this.#idle();
+    await settledWithin(END_MS, this.#uses.idle());
     // A client that is used after that rejects where nobody can catch it (8.7.1), and so ends the process.
-    if (this.#uses === 0) await this.firestore.terminate();
+    if (this.#uses.isIdle) await this.firestore.terminate();
     this.#sockets.destroy();
-  }
-
-  async #idle(): Promise<void> {
-    if (this.#uses === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-      timer = setTimeout(resolve, END_MS);
-    });
-    clearTimeout(timer);
   }
 }
 

@@ -6,9 +6,9 @@ export class RunningCommands {
   readonly #failures = new Set<(error: Error) => void>();
   #onIdle: (() => void) | undefined;
 
-  /** @param onSilence is called when no answer at all came for SILENCE_MS while one was owed */
-  constructor(onSilence: () => void) {
-    this.#watch = new SilenceWatch(onSilence);
+  /** @param onSilence is called when no answer at all came for `silenceMs` while one was owed */
+  constructor(onSilence: () => void, silenceMs: number) {
+    this.#watch = new SilenceWatch(onSilence, silenceMs);
   }
 
   /** Settles as the command does, or rejects as `failAll` says. */

@@ -1,5 +1,7 @@
 import type { Response, Server } from 'memjs';
 import type { Socket } from 'node:net';
+import { RunningWork } from '../running-work.js';
+import { settledWithin } from '../settled-within.js';
 import { SilenceWatch } from '../silence.watch.js';
 import { makeServer, socketOf, type Memjs } from './memcached.client.js';
 import { silenceError, unansweredError } from './memcached.failure.js';
@@ -34,8 +36,7 @@ export class MemcachedConnection {
   #lastNumber = 0;
   #isCorked = false;
   #shared: Promise<Response> | undefined;
-  #running = 0;
-  #onIdle: (() => void) | undefined;
+  readonly #running = new RunningWork();
   #maxItemBytes = USUAL_ITEM_BYTES;
   #problem: Error | undefined;
   #isOpen = false;
@@ -104,27 +105,14 @@ export class MemcachedConnection {
   }
 
   /** Does what takes one or more requests. `finish` waits for it. */
-  async run<T>(work: (connection: this) => Promise<T>): Promise<T> {
-    this.#running += 1;
-    try {
-      return await work(this);
-    } finally {
-      this.#running -= 1;
-      if (this.#running === 0) this.#onIdle?.();
-    }
+  run<T>(work: (connection: this) => Promise<T>): Promise<T> {
+    return this.#running.run(() => work(this));
   }
 
   /** Ends it when all that runs is done, after a second at the latest. Never rejects. */
   async finish(): Promise<void> {
-    const closing = new Error('the connection was closed');
-    const limit = setTimeout(() => this.end(closing), FINISH_MS);
-    if (this.#running > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onIdle = resolve;
-      });
-    }
-    clearTimeout(limit);
-    this.end(closing);
+    await settledWithin(FINISH_MS, this.#running.idle());
+    this.end(new Error('the connection was closed'));
     await this.ended;
   }
 

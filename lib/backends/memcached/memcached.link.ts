@@ -1,10 +1,9 @@
 import { loadMemjs } from './memcached.client.js';
 import { MemcachedConnection } from './memcached.connection.js';
-import { awayError, closedError } from './memcached.failure.js';
+import { closedError } from '../failure.js';
+import { awayError } from './memcached.failure.js';
 import type { Address } from './memcached.options.js';
-
-const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 1_000;
+import { RetryTimer } from '../retry.timer.js';
 
 /**
  * A way to one server that looks after itself: after every loss it comes back, until it is closed. Of `open` and
@@ -22,8 +21,7 @@ export class MemcachedLink {
   #wasTried = false;
   /** Counts the closings, so that an attempt sees that it was overtaken by one. */
   #session = 0;
-  #failures = 0;
-  #retry: NodeJS.Timeout | undefined;
+  readonly #retry = new RetryTimer(() => this.#connectAgain());
   #problem: unknown;
 
   constructor(address: Address) {
@@ -53,48 +51,48 @@ export class MemcachedLink {
 
   close(): Promise<void> {
     const [connection, next] = [this.#connection, this.#next];
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     this.#session += 1;
     this.#isClosed = true;
     this.#wasTried = false;
-    this.#failures = 0;
+    this.#retry.worked();
     this.#connection = undefined;
     this.#next = undefined;
     this.#attempt = undefined;
-    next?.end(closedError());
+    next?.end(closedError('MemcachedBackend'));
     this.#closing = Promise.all([this.#closing, connection?.finish(), next?.ended]).then(() => undefined);
     return this.#closing;
   }
 
   async #first(): Promise<MemcachedConnection> {
-    if (this.#isClosed) throw closedError();
+    if (this.#isClosed) throw closedError('MemcachedBackend');
     if (!this.#wasTried) await this.open();
     if (this.#connection) return this.#connection;
-    throw this.#isClosed ? closedError() : awayError(this.#address.place, this.#problem);
+    throw this.#isClosed ? closedError('MemcachedBackend') : awayError(this.#address.place, this.#problem);
   }
 
   async #connect(session: number): Promise<void> {
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     const memjs = await loadMemjs();
-    if (session !== this.#session) throw closedError();
+    if (session !== this.#session) throw closedError('MemcachedBackend');
     const connection = new MemcachedConnection(memjs, this.#address);
     this.#next = connection;
     try {
       await connection.open();
     } catch {
       const reason = await connection.ended;
-      if (session !== this.#session) throw closedError();
+      if (session !== this.#session) throw closedError('MemcachedBackend');
       this.#wasTried = true;
       this.#connectLater(reason);
       throw awayError(this.#address.place, reason);
     }
-    if (session !== this.#session) throw closedError();
+    if (session !== this.#session) throw closedError('MemcachedBackend');
     this.#keep(connection);
   }
 
   #keep(connection: MemcachedConnection): void {
     this.#wasTried = true;
-    this.#failures = 0;
+    this.#retry.worked();
     this.#problem = undefined;
     this.#next = undefined;
     this.#connection = connection;
@@ -108,16 +106,12 @@ export class MemcachedLink {
   #connectLater(problem: unknown): void {
     this.#problem = problem;
     this.#next = undefined;
-    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
-    this.#failures += 1;
-    const connect = (): void => {
-      this.open().catch((error: unknown) => {
-        this.#problem ??= error;
-      });
-    };
-    // Random, so that many processes don't all come back to a restarted server at once.
-    this.#retry = setTimeout(connect, longestMs * (0.5 + Math.random() / 2));
-    // A process that has nothing else to do may end.
-    this.#retry.unref();
+    this.#retry.later();
+  }
+
+  #connectAgain(): void {
+    this.open().catch((error: unknown) => {
+      this.#problem ??= error;
+    });
   }
 }

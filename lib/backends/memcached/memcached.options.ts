@@ -1,6 +1,8 @@
 import { CachekitConfigError } from '../../core/errors.js';
 import { checkOptionNames } from '../../core/option-names.js';
+import { refuseUndefined } from '../given-client.js';
 import { checkNamespace, DEFAULT_NAMESPACE } from '../namespace.js';
+import { parseServerUrl, PERCENT_ENCODING } from '../server-url.js';
 
 const DEFAULT_URL = 'memcached://localhost:11211';
 const DEFAULT_PORT = 11_211;
@@ -73,7 +75,7 @@ export function readMemcachedOptions(options: MemcachedBackendOptions): Memcache
 
 const NAMES = ['url', 'servers', 'namespace', 'username', 'password'];
 
-function checkNames(options: object): void {
+function checkNames(options: MemcachedBackendOptions): void {
   if (typeof options === 'object' && options !== null && 'client' in options) {
     throw wrong(
       "a client can't be shared: the only way to go on with memjs after a lost connection is a new client. Give its " +
@@ -81,10 +83,7 @@ function checkNames(options: object): void {
     );
   }
   checkOptionNames(options, NAMES, 'MemcachedBackend');
-  // An undefined url means the default; an undefined list is one that was not there.
-  if ('servers' in options && options.servers === undefined) {
-    throw wrong('the option "servers" is undefined. Leave it out, or give it a list.');
-  }
+  refuseUndefined(options, ['servers'], 'MemcachedBackend');
 }
 
 function checkUser(username: unknown, password: unknown): void {
@@ -122,9 +121,8 @@ function checkUrl(text: string): URL {
   // No message repeats the url: it may hold a password.
   if (!url) {
     throw wrong(
-      'the url of a server can\'t be read. It looks like "memcached://user:password@host:11211" or "host:11211"; ' +
-        'several go into `servers`. Special characters in user and password are percent-encoded (# is %23, / is %2F, ' +
-        '@ is %40, % is %25).',
+      'the url of a server can\'t be read. It looks like "memcached://user:password@host:11211" or "host:11211" ' +
+        `(several go into \`servers\`); ${PERCENT_ENCODING}.`,
     );
   }
   if (url.protocol !== 'memcached:') {
@@ -139,19 +137,9 @@ function checkUrl(text: string): URL {
 }
 
 function parseUrl(text: string): URL | undefined {
-  const full = text.includes('://') ? text : `memcached://${text}`;
-  if (!URL.canParse(full)) return undefined;
-  const url = new URL(full);
-  const isWhole = url.hostname !== '' && !url.hostname.includes(',') && url.port !== '0';
-  return isWhole && canDecode(url.username) && canDecode(url.password) ? url : undefined;
-}
-
-function canDecode(text: string): boolean {
-  try {
-    return decodeURIComponent(text) !== undefined;
-  } catch {
-    return false;
-  }
+  const url = parseServerUrl(text.includes('://') ? text : `memcached://${text}`);
+  const isWhole = url && url.hostname !== '' && !url.hostname.includes(',') && url.port !== '0';
+  return isWhole ? url : undefined;
 }
 
 function inOrder(servers: readonly Address[]): Address[] {

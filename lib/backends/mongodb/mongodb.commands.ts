@@ -1,5 +1,6 @@
 import type { Collection, WriteConcernSettings } from 'mongodb';
 import type { Stored } from '../cache-backend.js';
+import { inBatches } from '../in-batches.js';
 import { codeOf } from './mongodb.failure.js';
 import { allOf, seenFilter, toDocument, toStored, type AnyDocument } from './entry-document.js';
 
@@ -49,7 +50,7 @@ export async function readMany(
   collection: EntryCollection,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, Stored>> {
-  const batches = inBatches([...new Set(ids)]).map((batch) =>
+  const batches = inBatches([...new Set(ids)], IDS_PER_COMMAND).map((batch) =>
     // All in one answer, up to 16 MiB: by default the first one has 101 documents.
     collection.find({ _id: { $in: batch } }, { ...READING, batchSize: batch.length + 1 }).toArray(),
   );
@@ -120,7 +121,9 @@ export async function remove(
   ids: readonly string[],
   writing: Writing,
 ): Promise<void> {
-  const batches = inBatches(ids).map((batch) => collection.deleteMany({ _id: { $in: batch } }, writing));
+  const batches = inBatches(ids, IDS_PER_COMMAND).map((batch) =>
+    collection.deleteMany({ _id: { $in: batch } }, writing),
+  );
   await Promise.all(batches);
 }
 
@@ -148,11 +151,4 @@ async function idAfter(
   const options = { ...READING, projection: { _id: 1 }, sort: { _id: 1 }, skip: count, limit: 1 } as const;
   const [found] = await collection.find({ _id: range }, options).toArray();
   return found?._id;
-}
-
-function inBatches(ids: readonly string[]): string[][] {
-  const count = Math.ceil(ids.length / IDS_PER_COMMAND);
-  return Array.from({ length: count }, (_, index) =>
-    ids.slice(index * IDS_PER_COMMAND, (index + 1) * IDS_PER_COMMAND),
-  );
 }

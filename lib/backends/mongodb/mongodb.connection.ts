@@ -1,4 +1,3 @@
-import { BackendUnavailableError } from '../../core/errors.js';
 import { LinkSession } from '../link.session.js';
 import { createClient, loadMongodb } from './mongodb.client.js';
 import type { EntryCollection } from './mongodb.commands.js';
@@ -16,7 +15,7 @@ export class MongoDBConnection {
 
   constructor(target: MongoDBTarget) {
     this.#target = target;
-    this.#session = new LinkSession({ makeLink: () => makeLink(target), closedError });
+    this.#session = new LinkSession({ makeLink: () => makeLink(target), backend: 'MongoDBBackend' });
   }
 
   open(): Promise<void> {
@@ -52,8 +51,4 @@ async function makeLink({ place, writeConcern, source }: MongoDBTarget): Promise
   const client = createClient(await loadMongodb(), source.url, source.options);
   const collection: EntryCollection = client.db(source.database).collection(source.collection);
   return new MongoDBLink({ ...common, client, collection, isOwn: true });
-}
-
-function closedError(): BackendUnavailableError {
-  return new BackendUnavailableError('MongoDBBackend: it is closed. Call open() before the next operation.');
 }

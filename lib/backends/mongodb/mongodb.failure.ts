@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { BackendUnavailableError, CachekitConfigError, CachekitError } from '../../core/errors.js';
+import { clientMessage, withoutSecrets } from '../failure.js';
 
 const [UNAUTHORIZED, AUTHENTICATION_FAILED, WRITE_CONCERN_TIMEOUT] = [13, 18, 64];
 
@@ -26,7 +27,7 @@ export function isTopologyClosed(error: unknown): boolean {
  */
 export function awayError(place: string, problem: unknown): Error {
   if (problem instanceof CachekitError) return problem;
-  const cause = problem === undefined ? undefined : withoutSecrets(problem);
+  const cause = problem === undefined ? undefined : causeOf(problem);
   return new BackendUnavailableError(
     `MongoDBBackend: no connection to ${place}${cause ? ` (${cause.message})` : ''}. ${adviceFor(problem)}`,
     cause ? { cause } : {},
@@ -43,7 +44,7 @@ function adviceFor(problem: unknown): string {
 /** A command has failed. `problem` is what was heard of the server, where it is away now. */
 export function commandError(place: string, error: unknown, problem: unknown): Error {
   if (error instanceof CachekitError) return error;
-  const failure = withoutSecrets(error);
+  const failure = causeOf(error);
   const code = codeOf(error);
   if (code === WRITE_CONCERN_TIMEOUT) {
     return new BackendUnavailableError(
@@ -58,8 +59,7 @@ export function commandError(place: string, error: unknown, problem: unknown): E
       { cause: failure },
     );
   }
-  const reason =
-    problem === undefined ? failure.message : `${failure.message} (${withoutSecrets(problem).message})`;
+  const reason = problem === undefined ? failure.message : `${failure.message} (${causeOf(problem).message})`;
   return new BackendUnavailableError(
     `MongoDBBackend: a command to ${place} was not answered: ${reason}. A write may still have taken effect.`,
     { cause: failure },
@@ -74,34 +74,20 @@ function hintFor(code: number): string {
 
 /** What the driver says to the url or the options. Its messages may repeat the url, with the password in it. */
 export function optionsError(error: unknown): CachekitConfigError {
-  const cause = withoutSecrets(error);
+  const cause = causeOf(error);
   return new CachekitConfigError(
     `MongoDBBackend: the package "mongodb" refuses the url or the options: ${cause.message}`,
     { cause },
   );
 }
 
-/**
- * A copy of an error of the driver with its name, message and code. The original may carry the command, and so the
- * values of users, into every log that prints causes.
- */
-function withoutSecrets(error: unknown): Error {
-  const copy = new Error(textOf(error).replace(/mongodb(\+srv)?:\/\/\S*/g, 'mongodb://...'));
-  if (!types.isNativeError(error)) return copy;
-  copy.name = error.name;
-  const code = 'code' in error ? error.code : codeOfCause(error.cause);
-  return code === undefined ? copy : Object.assign(copy, { code });
-}
-
-/** Of a network error the system's own code says most, such as ECONNREFUSED. */
-function codeOfCause(cause: unknown): unknown {
-  return types.isNativeError(cause) && 'code' in cause ? cause.code : undefined;
-}
-
-function textOf(error: unknown): string {
-  if (!types.isNativeError(error)) return String(error);
-  // Node joins the failures of IPv4 and IPv6 in an error without a message.
-  const joined = error instanceof AggregateError ? error.errors.map(textOf).join(', ') : '';
-  const cause = types.isNativeError(error.cause) ? textOf(error.cause) : '';
-  return error.message || joined || cause || error.name;
+/** An error of the driver for a log, without urls. Of a network error the system's own code says most (ECONNREFUSED). */
+function causeOf(error: unknown): Error {
+  const copy = withoutSecrets(
+    error,
+    clientMessage(error).replace(/mongodb(\+srv)?:\/\/\S*/g, 'mongodb://...'),
+  );
+  const reason = types.isNativeError(error) ? error.cause : undefined;
+  if ('code' in copy || !types.isNativeError(reason) || !('code' in reason)) return copy;
+  return Object.assign(copy, { code: reason.code });
 }

@@ -1,13 +1,12 @@
-import { settledWithin } from '../settled-within.js';
 import type { MongoClient } from 'mongodb';
 import type { Link } from '../link.session.js';
+import { RetryTimer } from '../retry.timer.js';
+import { RunningWork } from '../running-work.js';
+import { settledWithin } from '../settled-within.js';
 import type { EntryCollection, Writing } from './mongodb.commands.js';
 import { awayError, isTopologyClosed } from './mongodb.failure.js';
 import { TopologyWatch } from './topology.watch.js';
 import { prepareCollection } from './ttl-index.js';
-
-const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 1_000;
 
 /** How long `stop` waits for commands that still run, and then for the client. */
 const END_MS = 1_000;
@@ -36,13 +35,12 @@ export class MongoDBLink implements Link {
   readonly #target: LinkTarget;
   readonly #watch: TopologyWatch;
   readonly #waiters = new Set<Waiter>();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new RunningWork();
   #isPrepared = false;
   #isTrying = false;
   #isStopped = false;
-  #failures = 0;
   #failure: unknown;
-  #retry: NodeJS.Timeout | undefined;
+  readonly #retry = new RetryTimer(() => this.#try());
 
   constructor(target: LinkTarget) {
     this.#target = target;
@@ -66,14 +64,8 @@ export class MongoDBLink implements Link {
   }
 
   /** Settles as the command does. */
-  async run<T>(command: (collection: EntryCollection) => Promise<T>): Promise<T> {
-    const running = command(this.#target.collection);
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
+  run<T>(command: (collection: EntryCollection) => Promise<T>): Promise<T> {
+    return this.#running.run(() => command(this.#target.collection));
   }
 
   /** What to reject with while it is not up. `reason` is for when nothing else is known. */
@@ -92,18 +84,18 @@ export class MongoDBLink implements Link {
   /** Lets go, and closes a client of its own. Never rejects. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     this.#watch.stop();
     this.#disappoint();
     if (!this.#target.isOwn) return;
     // Closing the client cuts off what still runs.
-    if (this.isUp) await settledWithin(END_MS, Promise.allSettled(this.#running));
+    if (this.isUp) await settledWithin(END_MS, this.#running.idle());
     await settledWithin(END_MS, this.#target.client.close());
   }
 
   #try(): void {
     if (this.#isTrying || this.#isStopped || this.isUp) return;
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     this.#isTrying = true;
     this.#prepare().then(
       () => this.#succeeded(),
@@ -129,9 +121,9 @@ export class MongoDBLink implements Link {
     // It was stopped while it connected, which opened again what was closed.
     if (this.#isStopped) return void this.stop();
     this.#isPrepared = true;
-    this.#failures = 0;
+    this.#retry.worked();
     this.#failure = undefined;
-    if (!this.isUp) return this.#tryLater();
+    if (!this.isUp) return this.#retry.later();
     for (const { resolve } of this.#waiters) resolve();
     this.#waiters.clear();
   }
@@ -140,7 +132,7 @@ export class MongoDBLink implements Link {
     this.#isTrying = false;
     this.#failure = error;
     this.#disappoint();
-    if (!this.#isStopped) this.#tryLater();
+    if (!this.#isStopped) this.#retry.later();
   }
 
   #lost(): void {
@@ -151,14 +143,5 @@ export class MongoDBLink implements Link {
   #disappoint(): void {
     for (const { reject } of this.#waiters) reject(this.awayError());
     this.#waiters.clear();
-  }
-
-  #tryLater(): void {
-    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
-    this.#failures += 1;
-    // Random, so that many processes don't all come back to a restarted server at once.
-    this.#retry = setTimeout(() => this.#try(), longestMs * (0.5 + Math.random() / 2));
-    // A process that has nothing else to do may end.
-    this.#retry.unref();
   }
 }

@@ -1,7 +1,9 @@
 import type { Collection, Db, MongoClient, MongoClientOptions, W, WriteConcernSettings } from 'mongodb';
 import { CachekitConfigError } from '../../core/errors.js';
 import { checkOptionNames } from '../../core/option-names.js';
+import { hasMethods, refuseUndefined } from '../given-client.js';
 import { checkNamespace, DEFAULT_NAMESPACE } from '../namespace.js';
+import { canDecode, PERCENT_ENCODING } from '../server-url.js';
 import type { EntryCollection } from './mongodb.commands.js';
 
 const DEFAULT_URL = 'mongodb://localhost:27017';
@@ -172,12 +174,7 @@ export function readMongoDBOptions(options: MongoDBBackendOptions): MongoDBTarge
 }
 
 function checkTogether(options: AnyOptions): void {
-  for (const name of ['client', 'db', 'collection'] as const) {
-    // An undefined url means the default; an undefined client is a provider that was not there.
-    if (name in options && options[name] === undefined) {
-      throw wrong(`the option "${name}" is undefined. Leave it out, or give it a value.`);
-    }
-  }
+  refuseUndefined(options, ['client', 'db', 'collection'], 'MongoDBBackend');
   const sources = (['url', 'client', 'db'] as const).filter((name) => options[name] !== undefined);
   const all = typeof options.collection === 'object' ? [...sources, 'collection (no name)'] : sources;
   if (all.length > 1) throw wrong(`give one of ${all.join(' and ')}, not both.`);
@@ -260,12 +257,6 @@ function clientOf(collection: AnyCollection): MongoClient {
   );
 }
 
-/** By its methods: a class check would refuse what another copy of the package made. */
-function hasMethods(value: unknown, names: readonly string[]): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return names.every((name) => typeof Reflect.get(value, name) === 'function');
-}
-
 /** Scheme, user and password, hosts, database, parameters. */
 const URL_PARTS = /^mongodb(?:\+srv)?:\/\/(?:[^@/?#]*@)?([^@/?#]+)(?:\/([^@/?#]*))?(?:\?[^@#]*)?$/;
 
@@ -275,19 +266,10 @@ function readUrl(url: string): { hosts: string; database: string | undefined } {
   if (hosts === undefined || !canDecode(url)) {
     throw wrong(
       'the url can\'t be read. It looks like "mongodb://user:password@host:27017/database" or begins with ' +
-        'mongodb+srv://; special characters in user and password are percent-encoded (# is %23, / is %2F, @ is %40, ' +
-        '% is %25).',
+        `mongodb+srv://; ${PERCENT_ENCODING}.`,
     );
   }
   return { hosts, database: database ? decodeURIComponent(database) : undefined };
-}
-
-function canDecode(text: string): boolean {
-  try {
-    return decodeURIComponent(text) !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 function checkDatabase(name: string): string {

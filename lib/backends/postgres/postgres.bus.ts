@@ -7,6 +7,7 @@ import { loadSideClients } from './postgres.connection.js';
 import { awayError } from './postgres.failure.js';
 import type { PostgresTarget } from './postgres.options.js';
 import type { SideClient } from './postgres.source.js';
+import { RetryTimer } from '../retry.timer.js';
 
 /** How often the server is asked for a sign of life, and how long it may take to give it: below two seconds in all. */
 const HEARTBEAT_MS = 500;
@@ -17,9 +18,6 @@ const SUBSCRIBE_MS = 3_000;
 const POOLED =
   'a message to itself did not arrive: a pooler that shares connections between transactions passes none, so give ' +
   'the backend a direct connection';
-
-const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 1_000;
 
 /** Of a message; NOTIFY takes less than 8,000, of which base64 needs a third. */
 const MAX_BYTES = 4_000;
@@ -35,9 +33,9 @@ export class PostgresBus implements MessageBus {
   readonly #channel: string;
   #listener: BusListener | undefined;
   #current: SideClient | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #nextBeat: NodeJS.Timeout | undefined;
+  readonly #retry = new RetryTimer(() => this.#connectAgain());
   #isUp = false;
-  #failures = 0;
   /** Counts the calls of `listen` and `close`, so that what is under way sees that it was overtaken. */
   #session = 0;
   #hangingUp: Promise<unknown> = Promise.resolve();
@@ -71,6 +69,7 @@ export class PostgresBus implements MessageBus {
     this.#session += 1;
     this.#listener = undefined;
     this.#isUp = false;
+    this.#retry.stop();
     this.#drop();
     await this.#hangingUp;
   }
@@ -87,22 +86,22 @@ export class PostgresBus implements MessageBus {
         SUBSCRIBE_MS,
         () => `PostgresBackend: ${this.#target.server.place}: ${POOLED}`,
       );
-      if (session === this.#session) this.#up(side, session);
+      if (session === this.#session) this.#up(side);
     } catch (error) {
       if (session !== this.#session) return;
-      this.#lost(session);
+      this.#lost();
       throw error instanceof CachekitError ? error : awayError(this.#target.server.place, error);
     }
   }
 
-  #up(side: SideClient, session: number): void {
-    this.#failures = 0;
+  #up(side: SideClient): void {
+    this.#retry.worked();
     this.#isUp = true;
     side.client.once('end', () => {
-      if (side === this.#current) this.#lost(session);
+      if (side === this.#current) this.#lost();
     });
     this.#listener?.onUp();
-    this.#beatLater(side, session);
+    this.#beatLater(side);
   }
 
   /** Listens, and makes sure that messages of others arrive. */
@@ -121,42 +120,39 @@ export class PostgresBus implements MessageBus {
     await client.query({ text: `UNLISTEN "${own}"` });
   }
 
-  #beatLater(side: SideClient, session: number): void {
-    this.#timer = setTimeout(() => void this.#beat(side, session), HEARTBEAT_MS);
+  #beatLater(side: SideClient): void {
+    this.#nextBeat = setTimeout(() => void this.#beat(side), HEARTBEAT_MS);
     // A process that has nothing else to do may end.
-    this.#timer.unref();
+    this.#nextBeat.unref();
   }
 
-  async #beat(side: SideClient, session: number): Promise<void> {
+  async #beat(side: SideClient): Promise<void> {
     try {
       await withDeadline(side.client.query({ text: 'SELECT 1' }), ANSWER_MS, () => 'a heartbeat');
     } catch {
       // Told below; the event "end" may have been faster.
-      if (side === this.#current) this.#lost(session);
+      if (side === this.#current) this.#lost();
       return;
     }
-    if (side === this.#current) this.#beatLater(side, session);
+    if (side === this.#current) this.#beatLater(side);
   }
 
-  #lost(session: number): void {
+  #lost(): void {
     const wasUp = this.#isUp;
     this.#isUp = false;
     this.#drop();
-    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
-    this.#failures += 1;
-    // Random, so that many processes don't all come back to a restarted server at once.
-    const connect = (): void => {
-      this.#connect(session).catch(() => {
-        // It is tried again, and who sends hears of it.
-      });
-    };
-    this.#timer = setTimeout(connect, longestMs * (0.5 + Math.random() / 2));
-    this.#timer.unref();
+    this.#retry.later();
     if (wasUp) this.#listener?.onDown();
   }
 
+  #connectAgain(): void {
+    this.#connect(this.#session).catch(() => {
+      // It is tried again, and who sends hears of it.
+    });
+  }
+
   #drop(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#nextBeat);
     const hangingUp = this.#current?.hangUp();
     this.#current = undefined;
     this.#hangingUp = Promise.all([this.#hangingUp, hangingUp]);

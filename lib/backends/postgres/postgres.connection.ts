@@ -1,4 +1,3 @@
-import { BackendUnavailableError } from '../../core/errors.js';
 import { BorrowedSource } from './borrowed.source.js';
 import { LinkSession } from '../link.session.js';
 import type { Lanes, Sending } from './lanes.js';
@@ -23,7 +22,7 @@ export class PostgresConnection {
   constructor(target: PostgresTarget, statements: Statements, onOpen: () => void) {
     this.#target = target;
     this.#statements = statements;
-    this.#session = new LinkSession({ makeLink: () => this.#makeLink(), closedError, onOpen });
+    this.#session = new LinkSession({ makeLink: () => this.#makeLink(), backend: 'PostgresBackend', onOpen });
   }
 
   /** Whether a statement would be sent now. */
@@ -83,8 +82,4 @@ async function loadSource(server: ServerOptions): Promise<(wasLost: boolean) => 
 export async function loadSideClients(server: ServerOptions): Promise<() => SideClient> {
   const makeSource = await loadSource(server);
   return () => makeSource(false).side();
-}
-
-function closedError(): BackendUnavailableError {
-  return new BackendUnavailableError('PostgresBackend: it is closed. Call open() before the next operation.');
 }

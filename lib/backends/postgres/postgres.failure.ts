@@ -1,4 +1,5 @@
 import { BackendTimeoutError, BackendUnavailableError } from '../../core/errors.js';
+import { withoutSecrets } from '../failure.js';
 
 /** What Postgres calls a failure: its SQLSTATE. Undefined for what it did not say itself. */
 export function stateOf(error: unknown): string | undefined {
@@ -86,24 +87,5 @@ export function lateError(place: string, limitMs: number): BackendTimeoutError {
   return new BackendTimeoutError(
     `PostgresBackend: no answer from ${place} within ${limitMs} ms. If others do get answers, something locks the ` +
       'table: look for it in pg_locks. A write may still have taken effect.',
-  );
-}
-
-/**
- * A copy of an error of pg with its name, message and code. The original has more: `detail` and `where` may quote what
- * was written.
- */
-function withoutSecrets(error: unknown): Error {
-  const copy = new Error(messageOf(error));
-  if (!(error instanceof Error)) return copy;
-  copy.name = error.name;
-  return 'code' in error ? Object.assign(copy, { code: error.code }) : copy;
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // Node joins the failures of IPv4 and IPv6 in an error without a message.
-  return (
-    error.message || (error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : error.name)
   );
 }

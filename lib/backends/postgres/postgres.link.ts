@@ -1,23 +1,22 @@
+import type { Link } from '../link.session.js';
 import { Lanes } from './lanes.js';
 import { awayError } from './postgres.failure.js';
 import type { PostgresSource } from './postgres.source.js';
+import { RetryTimer } from '../retry.timer.js';
 import { settledWithin } from '../settled-within.js';
 
-const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 1_000;
 /** How long `stop` waits for statements that still run. */
 const FINISH_MS = 1_000;
 
 /** A way to Postgres that looks after itself: after every loss it comes back, until it is stopped. */
-export class PostgresLink {
+export class PostgresLink implements Link {
   readonly #makeSource: (wasLost: boolean) => PostgresSource;
   readonly #setUp: (lanes: Lanes) => Promise<void>;
   readonly #place: string;
   #source: PostgresSource | undefined;
   #lanes: Lanes | undefined;
   #attempt: Promise<void> | undefined;
-  #retry: NodeJS.Timeout | undefined;
-  #failures = 0;
+  readonly #retry = new RetryTimer(() => this.#connectAgain());
   #wasLost = false;
   #isStopped = false;
   #problem: unknown;
@@ -57,7 +56,7 @@ export class PostgresLink {
   /** Lets go, after what still runs. Never rejects. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     if (this.#lanes) await settledWithin(FINISH_MS, this.#lanes.idle());
     this.#lanes?.end(this.awayError('closed'));
     this.#lanes = undefined;
@@ -66,7 +65,7 @@ export class PostgresLink {
   }
 
   async #connect(): Promise<void> {
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     const source = this.#makeSource(this.#wasLost);
     this.#source = source;
     const lanes = new Lanes(source, this.#place, (problem) => this.#lost(source, problem));
@@ -80,7 +79,7 @@ export class PostgresLink {
     // It may have been lost, or stopped, while it was set up.
     if (source !== this.#source || this.#isStopped) throw this.awayError('closed');
     this.#lanes = lanes;
-    this.#failures = 0;
+    this.#retry.worked();
     this.#problem = undefined;
   }
 
@@ -93,20 +92,12 @@ export class PostgresLink {
     this.#attempt = undefined;
     const retiring = source.stop().finally(() => this.#retiring.delete(retiring));
     this.#retiring.add(retiring);
-    if (!this.#isStopped) this.#connectLater();
+    if (!this.#isStopped) this.#retry.later();
   }
 
-  #connectLater(): void {
-    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
-    this.#failures += 1;
-    const connect = (): void => {
-      this.whenUp().catch((error: unknown) => {
-        this.#problem ??= error;
-      });
-    };
-    // Random, so that many processes don't all come back to a restarted server at once.
-    this.#retry = setTimeout(connect, longestMs * (0.5 + Math.random() / 2));
-    // A process that has nothing else to do may end.
-    this.#retry.unref();
+  #connectAgain(): void {
+    this.whenUp().catch((error: unknown) => {
+      this.#problem ??= error;
+    });
   }
 }

@@ -1,7 +1,10 @@
 import type { DataSource, DataSourceOptions } from 'typeorm';
 import { CachekitConfigError } from '../../core/errors.js';
-import { toMilliseconds, type Ttl } from '../../core/ttl.js';
+import type { Ttl } from '../../core/ttl.js';
+import { hasMethods, refuseUndefined } from '../given-client.js';
 import { checkNamespace, DEFAULT_NAMESPACE } from '../namespace.js';
+import { parseServerUrl, PERCENT_ENCODING } from '../server-url.js';
+import { checkSweepInterval } from '../sweep-interval.js';
 
 type TypeormOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
@@ -156,7 +159,7 @@ export function readPostgresOptions(options: PostgresBackendOptions): PostgresTa
     table: checkIdentifier('table', options.table ?? 'cachekit', LONGEST_TABLE),
     createTable: checkFlag('createTable', options.createTable ?? true),
     durable: checkFlag('durable', options.durable ?? false),
-    sweepIntervalMs: checkInterval(options.sweepInterval ?? '1m'),
+    sweepIntervalMs: checkSweepInterval(options.sweepInterval ?? '1m', 'PostgresBackend'),
     server: readServer(options),
   };
 }
@@ -172,9 +175,7 @@ function checkNames(options: PostgresBackendOptions): void {
         `${CONNECTION_NAMES.join(', ')}, goes into \`options\`.`,
     );
   }
-  if ('dataSource' in options && options.dataSource === undefined) {
-    throw wrong('the option "dataSource" is undefined. Leave it out, or give it a value.');
-  }
+  refuseUndefined(options, ['dataSource'], 'PostgresBackend');
   if (options.dataSource !== undefined && options.url !== undefined) {
     throw wrong('give one of url and dataSource, not both.');
   }
@@ -217,30 +218,13 @@ function checkFlag(option: string, value: boolean): boolean {
   throw wrong(`\`${option}\` takes true or false.`);
 }
 
-function checkInterval(interval: Ttl): number {
-  try {
-    const ms = toMilliseconds(interval, 'PostgresBackend: sweepInterval');
-    if (ms > 0) return ms;
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-  }
-  throw wrong(
-    "`sweepInterval` takes a length of time above zero: a number of seconds, a string with a unit such as '5m', " +
-      'or Infinity for never.',
-  );
-}
-
 function checkMaxConnections(count: number): number {
   if (Number.isSafeInteger(count) && count >= 1) return count;
   throw wrong('`maxConnections` takes a whole number of at least 1.');
 }
 
 function checkDataSource(dataSource: DataSource): DataSource {
-  const isDataSource =
-    typeof dataSource === 'object' &&
-    dataSource !== null &&
-    typeof Reflect.get(dataSource, 'createQueryRunner') === 'function';
-  if (!isDataSource) {
+  if (!hasMethods(dataSource, ['createQueryRunner'])) {
     throw wrong('`dataSource` is not a DataSource of the package "typeorm". Give `url` instead.');
   }
   if (dataSource.options.type === 'postgres') return dataSource;
@@ -273,13 +257,12 @@ function checkConnectionOptions(options: ConnectionOptions): void {
 }
 
 function checkUrl(url: string): URL {
-  const parsed = typeof url === 'string' ? parseUrl(url) : undefined;
+  const parsed = parseServerUrl(url);
   // No message repeats the url: it may hold a password.
   if (!parsed) {
     throw wrong(
-      'the url can\'t be read. It looks like "postgres://user:password@host:5432/database"; special characters ' +
-        'in user and password are percent-encoded (# is %23, / is %2F, @ is %40, % is %25). For a unix socket use ' +
-        '{ options: { host: "/var/run/postgresql" } }.',
+      `the url can't be read. It looks like "postgres://user:password@host:5432/database"; ${PERCENT_ENCODING}. ` +
+        'For a unix socket use { options: { host: "/var/run/postgresql" } }.',
     );
   }
   if (parsed.protocol !== 'postgres:' && parsed.protocol !== 'postgresql:') {
@@ -288,25 +271,10 @@ function checkUrl(url: string): URL {
   return parsed;
 }
 
-function parseUrl(url: string): URL | undefined {
-  if (!URL.canParse(url)) return undefined;
-  const parsed = new URL(url);
-  const parts = [parsed.username, parsed.password, parsed.pathname];
-  return parts.every(canDecode) ? parsed : undefined;
-}
-
-function canDecode(text: string): boolean {
-  try {
-    return decodeURIComponent(text) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
 function placeOfDataSource({ options }: DataSource): string {
   if (options.type !== 'postgres') return 'the given data source';
   const { url, host, port, database } = options.replication?.master ?? options;
-  const address = url === undefined ? undefined : parseUrl(url);
+  const address = url === undefined ? undefined : parseServerUrl(url);
   return `the given data source of ${placeOf({ ...options, host, port, database } as ConnectionOptions, address)}`;
 }
 

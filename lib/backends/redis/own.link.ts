@@ -4,9 +4,7 @@ import { endClient } from './end-client.js';
 import { awayError } from './redis.failure.js';
 import type { RedisLink } from './redis.link.js';
 import { isCluster, type RedisClient } from './redis.options.js';
-
-const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 1_000;
+import { RetryTimer } from '../retry.timer.js';
 
 /** How long a server that took the connection may need to say that it is ready. */
 const HANDSHAKE_MS = 2_000;
@@ -20,8 +18,7 @@ export class OwnLink implements RedisLink {
   #attempt: Promise<void> | undefined;
   #isUp = false;
   #isStopped = false;
-  #failures = 0;
-  #retry: NodeJS.Timeout | undefined;
+  readonly #retry = new RetryTimer(() => this.#connectAgain());
   problem: unknown;
 
   constructor(create: () => RedisClient, place: string) {
@@ -52,12 +49,12 @@ export class OwnLink implements RedisLink {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     if (this.#current) await endClient(this.#current);
   }
 
   async #connect(): Promise<void> {
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     const client = this.#create();
     this.#current = client;
     this.#watch(client);
@@ -72,7 +69,7 @@ export class OwnLink implements RedisLink {
     await up;
     if (isCluster(client)) await connectMasters(client);
     this.#isUp = client === this.#current;
-    this.#failures = 0;
+    this.#retry.worked();
     this.problem = undefined;
   }
 
@@ -86,22 +83,14 @@ export class OwnLink implements RedisLink {
       this.#isUp = false;
       this.#current = undefined;
       this.#attempt = undefined;
-      if (!this.#isStopped) this.#connectLater();
+      if (!this.#isStopped) this.#retry.later();
     });
   }
 
-  #connectLater(): void {
-    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
-    this.#failures += 1;
-    const connect = () => {
-      this.whenUp().catch((error: unknown) => {
-        this.problem ??= error;
-      });
-    };
-    // Random, so that many processes don't all come back to a restarted server at once.
-    this.#retry = setTimeout(connect, longestMs * (0.5 + Math.random() / 2));
-    // A process that has nothing else to do may end.
-    this.#retry.unref();
+  #connectAgain(): void {
+    this.whenUp().catch((error: unknown) => {
+      this.problem ??= error;
+    });
   }
 }
 

@@ -3,10 +3,8 @@ import type { BusListener, MessageBus } from '../message-bus.js';
 import type { RedisConnection } from './redis.connection.js';
 import { awayError, commandError, isRefusal } from './redis.failure.js';
 import type { RedisClient } from './redis.options.js';
+import { RetryTimer } from '../retry.timer.js';
 import { Subscription } from './subscription.js';
-
-const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 1_000;
 
 /**
  * Passes messages by Redis' pub/sub. It sends over the backend's own connection, and listens on another one, since a
@@ -17,8 +15,7 @@ export class RedisBus implements MessageBus {
   readonly #connection: RedisConnection;
   readonly #namespace: string;
   #subscription: Subscription | undefined;
-  #failures = 0;
-  #retry: NodeJS.Timeout | undefined;
+  #retry: RetryTimer | undefined;
   #isClosed = false;
 
   constructor(connection: RedisConnection, namespace: string) {
@@ -27,14 +24,24 @@ export class RedisBus implements MessageBus {
   }
 
   /** Rejects when the first attempt failed, and goes on trying. @throws BackendUnavailableError */
-  async listen(listener: BusListener): Promise<void> {
+  listen(listener: BusListener): Promise<void> {
+    const retry = new RetryTimer(() => {
+      this.#listen(listener, retry).catch(() => {
+        // It is tried again, and who sends hears of it.
+      });
+    });
+    this.#retry = retry;
+    return this.#listen(listener, retry);
+  }
+
+  async #listen(listener: BusListener, retry: RetryTimer): Promise<void> {
     try {
       const subscription = await this.#subscribe(listener);
-      this.#failures = 0;
+      retry.worked();
       listener.onUp();
-      void subscription.ended.then(() => this.#onLost(listener));
+      void subscription.ended.then(() => this.#onLost(listener, retry));
     } catch (error) {
-      this.#listenLater(listener);
+      if (!this.#isClosed) retry.later();
       throw error;
     }
   }
@@ -48,7 +55,7 @@ export class RedisBus implements MessageBus {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#retry);
+    this.#retry?.stop();
     await this.#subscription?.stop();
   }
 
@@ -66,25 +73,10 @@ export class RedisBus implements MessageBus {
     }
   }
 
-  #onLost(listener: BusListener): void {
+  #onLost(listener: BusListener, retry: RetryTimer): void {
     if (this.#isClosed) return;
     listener.onDown();
-    this.#listenLater(listener);
-  }
-
-  #listenLater(listener: BusListener): void {
-    if (this.#isClosed) return;
-    const longestMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LAST_RETRY_MS);
-    this.#failures += 1;
-    const listen = () => {
-      this.listen(listener).catch(() => {
-        // It is tried again, and who sends hears of it.
-      });
-    };
-    // Random, so that many processes don't all come back to a restarted server at once.
-    this.#retry = setTimeout(listen, longestMs * (0.5 + Math.random() / 2));
-    // A process that has nothing else to do may end.
-    this.#retry.unref();
+    retry.later();
   }
 
   /** ioredis puts its keyPrefix before keys, and not before channels. */

@@ -1,4 +1,3 @@
-import { BackendUnavailableError } from '../../core/errors.js';
 import { BorrowedLink } from './borrowed.link.js';
 import { createClient, loadIoredis } from './redis.client.js';
 import { commandError, isTimeout } from './redis.failure.js';
@@ -30,7 +29,7 @@ export class RedisConnection {
 
   constructor(target: RedisTarget) {
     this.#target = target;
-    this.#session = new LinkSession({ makeLink: () => makeLink(target), closedError });
+    this.#session = new LinkSession({ makeLink: () => makeLink(target), backend: 'RedisBackend' });
   }
 
   open(): Promise<void> {
@@ -118,8 +117,4 @@ async function makeLink(target: RedisTarget): Promise<RedisLink> {
   if (target.kind === 'client') return new BorrowedLink(target.client, target.place);
   const ioredis = await loadIoredis();
   return new OwnLink(() => createClient(ioredis, target), target.place);
-}
-
-function closedError(): BackendUnavailableError {
-  return new BackendUnavailableError('RedisBackend: it is closed. Call open() before the next operation.');
 }

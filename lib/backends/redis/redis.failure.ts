@@ -1,4 +1,5 @@
 import { BackendUnavailableError } from '../../core/errors.js';
+import { clientMessage, withoutSecrets } from '../failure.js';
 
 /** Whether a command was not answered within ioredis' `commandTimeout`. */
 export function isTimeout(error: unknown): boolean {
@@ -17,7 +18,7 @@ export function isRefusal(error: unknown): boolean {
  * @param outlook what happens next; absent where it depends on who asks: an app may refuse to start
  */
 export function awayError(place: string, problem: unknown, outlook = ''): BackendUnavailableError {
-  const cause = problem === undefined ? undefined : withoutSecrets(problem);
+  const cause = problem === undefined ? undefined : causeOf(problem);
   return new BackendUnavailableError(
     `RedisBackend: no connection to ${place}${cause ? ` (${cause.message})` : ''}. Check that Redis runs there ` +
       `and that address, user, password and TLS are right.${outlook && ` ${outlook}`}`,
@@ -27,13 +28,13 @@ export function awayError(place: string, problem: unknown, outlook = ''): Backen
 
 /** A command has failed. `problem` is what the client said of its connection, where it is not up any more. */
 export function commandError(place: string, error: unknown, problem: unknown): BackendUnavailableError {
-  const failure = withoutSecrets(error);
+  const failure = causeOf(error);
   if (isRefusal(failure)) {
     return new BackendUnavailableError(`RedisBackend: ${place} refused a command: ${failure.message}`, {
       cause: failure,
     });
   }
-  const cause = problem === undefined ? failure : withoutSecrets(problem);
+  const cause = problem === undefined ? failure : causeOf(problem);
   // The sentence goes on.
   const what = failure.message.replace(/\.$/, '');
   const reason = problem === undefined ? what : `${what} (${cause.message})`;
@@ -44,28 +45,16 @@ export function commandError(place: string, error: unknown, problem: unknown): B
 }
 
 /**
- * A copy of an ioredis error with its name, message and code. The original carries the arguments of the
- * command, and so passwords (of AUTH and HELLO) and the values of users, into every log that prints causes.
+ * An error of ioredis for a log: the original carries the arguments of the command, passwords (of AUTH and HELLO) among
+ * them. "unknown command" repeats them in its message too: for a server without HELLO, the password.
  */
-function withoutSecrets(error: unknown): Error {
+function causeOf(error: unknown): Error {
   const root = rootOf(error);
-  const copy = new Error(messageOf(root));
-  if (!(root instanceof Error)) return copy;
-  copy.name = root.name;
-  return 'code' in root ? Object.assign(copy, { code: root.code }) : copy;
+  return withoutSecrets(root, clientMessage(root).replace(/,? with args beginning with:[^]*/, ''));
 }
 
 /** A Cluster that finds no node says so, and has the reason in `lastNodeError`. */
 function rootOf(error: unknown): unknown {
   if (!(error instanceof Error) || !('lastNodeError' in error)) return error;
   return error.lastNodeError ?? error;
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // Node joins the failures of IPv4 and IPv6 in an error without a message.
-  const message =
-    error.message || (error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : '');
-  // "unknown command" repeats what was sent: for a server without HELLO, the password.
-  return message.replace(/,? with args beginning with:[^]*/, '') || error.name;
 }

@@ -1,6 +1,8 @@
 import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { CachekitConfigError } from '../../core/errors.js';
+import { hasMethods, refuseUndefined } from '../given-client.js';
 import { checkNamespace, DEFAULT_NAMESPACE } from '../namespace.js';
+import { parseServerUrl, PERCENT_ENCODING } from '../server-url.js';
 
 /**
  * ioredis options that RedisBackend decides by itself: each of them would bring a queue without end, reads
@@ -120,12 +122,7 @@ function checkNames(options: RedisBackendOptions): void {
         'one of its options, goes into `options`.',
     );
   }
-  for (const name of ['client', 'nodes'] as const) {
-    // An undefined url means the default; an undefined client is a provider that was not there.
-    if (name in options && options[name] === undefined) {
-      throw wrong(`the option "${name}" is undefined. Leave it out, or give it a value.`);
-    }
-  }
+  refuseUndefined(options, ['client', 'nodes'], 'RedisBackend');
   const targets = (['url', 'nodes', 'client'] as const).filter((name) => options[name] !== undefined);
   if (targets.length > 1) throw wrong(`give one of ${targets.join(' and ')}, not both.`);
   if (options.client !== undefined && options.options !== undefined) {
@@ -157,7 +154,7 @@ function readCluster({ nodes, options = {} }: ClusterTarget) {
 }
 
 function readClient({ client }: ClientTarget) {
-  if (!isIoredisClient(client)) {
+  if (!hasMethods(client, ['getBuffer', 'mgetBuffer', 'scanBuffer', 'unlink', 'eval', 'connect', 'on'])) {
     throw wrong(
       '`client` is not a client of the package "ioredis" (new Redis() or new Cluster()). ' +
         'Clients of other packages are not supported: give `url` or `nodes` instead.',
@@ -170,13 +167,6 @@ function readClient({ client }: ClientTarget) {
     );
   }
   return { kind: 'client' as const, client, place: placeOfClient(client) };
-}
-
-/** By its methods: a class check would refuse the client of another copy of the package. */
-function isIoredisClient(client: unknown): client is RedisClient {
-  if (typeof client !== 'object' || client === null) return false;
-  const methods = ['getBuffer', 'mgetBuffer', 'scanBuffer', 'unlink', 'eval', 'connect', 'on'];
-  return methods.every((name) => typeof Reflect.get(client, name) === 'function');
 }
 
 function readsFromReplica(client: RedisClient): boolean {
@@ -200,12 +190,11 @@ function checkFixed(place: string, options: object, fixed: readonly string[]): v
 const URL_PARAMETERS = ['db', 'family'];
 
 function checkUrl(url: string): URL {
-  const parsed = typeof url === 'string' ? parseUrl(url) : undefined;
+  const parsed = parseServerUrl(url);
   // No message repeats the url: it may hold a password.
   if (!parsed) {
     throw wrong(
-      'the url can\'t be read. It looks like "redis://user:password@host:6379/0"; special characters in user ' +
-        'and password are percent-encoded (# is %23, / is %2F, @ is %40, % is %25).',
+      `the url can't be read. It looks like "redis://user:password@host:6379/0"; ${PERCENT_ENCODING}.`,
     );
   }
   if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:') {
@@ -222,20 +211,6 @@ function checkUrl(url: string): URL {
     throw wrong(`the url has the parameter "${parameter}". Put what it means into \`options\`.`);
   }
   return parsed;
-}
-
-function parseUrl(url: string): URL | undefined {
-  if (!URL.canParse(url)) return undefined;
-  const parsed = new URL(url);
-  return canDecode(parsed.username) && canDecode(parsed.password) ? parsed : undefined;
-}
-
-function canDecode(text: string): boolean {
-  try {
-    return decodeURIComponent(text) !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 function placeOfServer(options: ServerConnectionOptions, url: URL | undefined): string {

@@ -9,7 +9,7 @@ export class Sweeper {
 
   /**
    * @param intervalMs how often, on average; `Infinity`: never
-   * @param sweep never rejects
+   * @param sweep says itself what went wrong, and never rejects
    */
   constructor(intervalMs: number, sweep: () => Promise<void>) {
     this.#intervalMs = intervalMs;
@@ -21,6 +21,7 @@ export class Sweeper {
     if (this.#timer === undefined && this.#intervalMs !== Infinity) this.#later();
   }
 
+  /** A sweep under way ends by itself. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
