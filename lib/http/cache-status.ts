@@ -1,6 +1,6 @@
 import type { Fetched } from '../core/fetcher.js';
+import { headerList } from './header-list.js';
 import type { HttpExchange } from './http-exchange.js';
-import { listOf } from './answer/storable-response.js';
 
 /**
  * Why a request went past the cache:
@@ -45,7 +45,7 @@ export function setCacheStatus(exchange: HttpExchange, status: string): void {
 /** Adds names to the header `Vary` of the answer, which may hold others. */
 export function addVary(exchange: HttpExchange, names: readonly string[]): void {
   if (names.length === 0 || exchange.isSent) return;
-  const before = listOf(exchange.responseHeader('vary'));
+  const before = headerList(exchange.responseHeader('vary'));
   const missing = names.filter((name) => !before.includes(name) && !before.includes('*'));
   if (missing.length === 0) return;
   const own = exchange.responseHeader('vary');

@@ -10,7 +10,7 @@ import { types } from 'node:util';
 import { defer, from, type Observable, of } from 'rxjs';
 import type { Awaitable } from '../backends/cache-backend.js';
 import { type Fetched, NOT_CACHED } from '../core/fetcher.js';
-import { sendsTextAlike } from './answer/app-text.js';
+import { sendsTextAlike } from './answer/response-writers.js';
 import { type HttpAnswer, untouched } from './answer/http-answer.js';
 import { sendAnswer } from './answer/send-answer.js';
 import { addVary, bypassStatus, setCacheStatus } from './cache-status.js';
@@ -78,11 +78,11 @@ export class CachedInterceptor implements NestInterceptor {
       return next.handle();
     }
     const { key } = question;
-    if (this.plans.isUnshareable(key)) {
+    if (this.plans.unshareable.has(key)) {
       setCacheStatus(exchange, bypassStatus('response'));
       return next.handle();
     }
-    const run = new HandlerRun(asking, () => this.plans.rememberUnshareable(key));
+    const run = new HandlerRun(asking, () => this.plans.unshareable.add(key));
     const fetched = fetchAnswer(question, plan, run);
     if (!types.isPromise(fetched)) return send(fetched, asking);
     // Who has lost patience meanwhile never subscribes: its response is being sent, or belongs to an error.

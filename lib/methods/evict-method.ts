@@ -11,13 +11,14 @@ import {
   type Observable,
   throwError,
 } from 'rxjs';
+import type { DecoratedMethod } from '../http/handlers/decorated-method.js';
 import { findCache } from '../http/handlers/app-caches.js';
 import type { ResolvedEviction } from '../http/options/cache-evict-options.js';
 import { type NamedEntries, prepareEviction } from '../http/eviction.js';
 import { argsOf } from './args-of.js';
 import { cachedMethodsOf } from './cached-methods.js';
 import { callWith } from './method-cache.js';
-import { type Member, type MethodCall, wrapMethod } from './wrap-method.js';
+import { type MethodCall, wrapMethod } from './wrap-method.js';
 
 /** When it evicts, and how; it never rejects. */
 interface Evicting {
@@ -26,7 +27,7 @@ interface Evicting {
 }
 
 /** Evicts when a method succeeded. Handlers of HTTP routes are left to the interceptor. */
-export function evictAfterMethod(member: Member, eviction: ResolvedEviction): void {
+export function evictAfterMethod(member: DecoratedMethod, eviction: ResolvedEviction): void {
   const { before } = eviction;
   wrapMethod(member, (call) => {
     const cache = findCache(call.moduleRef, eviction.cache);

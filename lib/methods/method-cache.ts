@@ -1,5 +1,4 @@
 import type { ModuleRef } from '@nestjs/core';
-import { LRUCache } from 'lru-cache';
 import { callKey, type EntryKey } from '../core/entry-key.js';
 import type { Admission } from '../core/loader.js';
 import { markersOf } from '../core/tag-markers.js';
@@ -7,6 +6,8 @@ import type { Call } from '../http/options/call.js';
 import { keyOf, tagsOf } from '../http/options/cached-options.js';
 import { isPlainAnswer } from '../http/answer/plain-answer.js';
 import { isServerFault } from '../http/handlers/server-fault.js';
+import { UnshareableKeys } from '../http/handlers/unshareable-keys.js';
+import { isDeclined } from '../http/options/is-declined.js';
 import { syncAnswer } from '../http/options/sync-answer.js';
 import { warnOfHandler } from '../http/handlers/warn-of-handler.js';
 import { argumentText } from './argument-text.js';
@@ -14,11 +15,6 @@ import { type CachedMethod, makeMethodPlan, type MethodPlan } from './method-pla
 import { holdContext } from './context-like.js';
 import { areOfSomebody } from './request-credentials.js';
 import type { MethodCall } from './wrap-method.js';
-
-/** Of one method, in one cache. A key that is forgotten costs those who ask for it next a wait in vain. */
-const MOST_UNSHAREABLE_KEYS = 1_000;
-/** As over HTTP: long enough that nobody waits in vain, short, since one odd answer must not spoil a key for others. */
-const UNSHAREABLE_MS = 5_000;
 
 /** Where the answer to a call lies. */
 export interface CallEntry {
@@ -30,10 +26,7 @@ export interface CallEntry {
 export class MethodCache {
   /** By instance: one class may be used by several apps of a process. */
   private readonly plans = new WeakMap<object, MethodPlan | undefined>();
-  private readonly unshareable = new LRUCache<EntryKey, true>({
-    max: MOST_UNSHAREABLE_KEYS,
-    ttl: UNSHAREABLE_MS,
-  });
+  private readonly unshareable = new UnshareableKeys();
 
   constructor(readonly method: CachedMethod) {}
 
@@ -167,26 +160,14 @@ export class MethodCache {
 
   private admit(key: EntryKey, value: unknown): Admission {
     if (!isPlainAnswer(value)) {
-      this.unshareable.set(key, true);
+      this.unshareable.add(key);
       this.warn(
         'not cached, since it answers with instances of classes (or objects with methods or hidden properties), of ' +
           'which the cache would keep the data only. Return plain objects',
       );
       return 'own';
     }
-    return this.isDeclined(value) ? 'share' : 'store';
-  }
-
-  /** Whether the option `unless` keeps an answer out of the cache. */
-  isDeclined(value: unknown): boolean {
-    try {
-      const declined: unknown = syncAnswer(this.method.options.unless?.(value) ?? false, 'unless');
-      if (typeof declined === 'boolean') return declined;
-      this.warn('not stored, since unless did not answer true or false');
-    } catch (error) {
-      this.warn('not stored, since unless threw', error);
-    }
-    return true;
+    return isDeclined(value, this.method.options) ? 'share' : 'store';
   }
 
   private warn(message: string, error?: unknown): void {

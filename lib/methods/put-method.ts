@@ -1,12 +1,14 @@
 import { CachekitError, messageOf } from '../core/errors.js';
+import type { DecoratedMethod } from '../http/handlers/decorated-method.js';
 import { isPlainAnswer } from '../http/answer/plain-answer.js';
 import { warnOfHandler } from '../http/handlers/warn-of-handler.js';
+import { isDeclined } from '../http/options/is-declined.js';
 import type { ResolvedPut } from './cache-put-options.js';
 import { argsOf } from './args-of.js';
 import { findCachedMethod } from './cached-methods.js';
 import { type CallEntry, callWith, type MethodCache } from './method-cache.js';
 import type { MethodPlan } from './method-plan.js';
-import { type Member, type MethodCall, wrapMethod } from './wrap-method.js';
+import { type MethodCall, wrapMethod } from './wrap-method.js';
 
 /** The method whose entries are written, and what is known of it. */
 interface Target {
@@ -15,7 +17,7 @@ interface Target {
 }
 
 /** Stores what a method answers as what another one would answer. */
-export function putAfterMethod(member: Member, put: ResolvedPut): void {
+export function putAfterMethod(member: DecoratedMethod, put: ResolvedPut): void {
   wrapMethod(member, (call) => {
     const cached = findCachedMethod(call.self, put.method);
     const plan = cached?.planOf(call.self, call.moduleRef);
@@ -52,7 +54,7 @@ async function store(
     return engine.delete([key]);
   }
   // What can't be stored still means that the stored answer is an old one.
-  if (value === undefined || cached.isDeclined(value)) return engine.delete([key]);
+  if (value === undefined || isDeclined(value, cached.method.options)) return engine.delete([key]);
   const ttlMs = cached.method.options.ttlMs ?? engine.options.ttlMs;
   return engine.set(key, value, typeof ttlMs === 'number' ? ttlMs : ttlMs(value), markers);
 }

@@ -1,14 +1,7 @@
 import type { ModuleRef } from '@nestjs/core';
+import type { DecoratedMethod } from '../http/handlers/decorated-method.js';
 import { isRoute, standInFor } from '../http/handlers/handler-functions.js';
 import { injectModuleRef, moduleRefOf } from './module-ref.js';
-
-/** A method that a decorator stands on. */
-export interface Member {
-  /** The prototype of the class that declares it. */
-  readonly prototype: object;
-  readonly name: string;
-  readonly descriptor: PropertyDescriptor;
-}
 
 /** One call of a method, on an instance that Nest made. */
 export interface MethodCall {
@@ -26,7 +19,7 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
  * routes, which interceptors serve.
  */
 export function wrapMethod(
-  { prototype, name, descriptor }: Member,
+  { prototype, name, descriptor }: DecoratedMethod,
   around: (call: MethodCall) => unknown,
 ): void {
   const plain = descriptor.value as Method;

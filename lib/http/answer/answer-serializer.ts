@@ -1,10 +1,10 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { asBuffer } from '../../core/as-buffer.js';
 import { BrokenEntryError } from '../../core/errors.js';
 import type { CacheSerializer, SerializedValue, SharingSerializer } from '../../core/serializer.js';
 import { ValueSerializer } from '../../core/value.serializer.js';
 import type { AnswerBody, AnswerHead, HeaderValue, HttpAnswer } from './http-answer.js';
 import { isStorableStatus } from './storable-response.js';
-import { asBuffer } from '../../core/as-buffer.js';
 
 /** The letter of an answer that is stored as a line of JSON about it, and the very bytes that are sent. */
 const ANSWER_CODEC = 'a';
@@ -60,8 +60,8 @@ export class AnswerSerializer implements SharingSerializer {
   }
 
   /**
-   * A short text: to read a longer one again takes little, beside sending it. A value, or a list of headers that Node was given, may be
-   * changed by what lies outside the cache.
+   * A short text: to read a longer one again takes little, beside sending it. A value, or a list of headers that Node was
+   * given, may be changed by what lies outside the cache.
    */
   keeps({ body, headers }: HttpAnswer): boolean {
     if (body.kind === 'value' || Object.values(headers).some(Array.isArray)) return false;

@@ -1,15 +1,16 @@
 import type { CallHandler } from '@nestjs/common';
 import { lastValueFrom, toArray } from 'rxjs';
-import { appTextOf, writersOf } from './app-text.js';
+import { appTextOf } from './app-text.js';
 import { etagOf } from './etag.js';
 import { type AnswerBody, type HttpAnswer, untouched } from './http-answer.js';
 import { NOTHING_SAID, saidByHandler, type SaidByHandler } from './replayed-head.js';
 import type { Load } from '../../core/load-timeout.js';
 import type { CachingPlan } from '../handlers/handler-plan.js';
 import type { HttpExchange, ResponseHead } from '../http-exchange.js';
+import { writersOf } from './response-writers.js';
 import { releaseStreams, whyNotAnsweredTwice, whyNotShareable } from './shareable-value.js';
 import { isStorableStatus, refusalOf } from './storable-response.js';
-import { syncAnswer } from '../options/sync-answer.js';
+import { isDeclined } from '../options/is-declined.js';
 import { warnOfHandler } from '../handlers/warn-of-handler.js';
 
 /** What a handler is run for. */
@@ -155,7 +156,7 @@ export class HandlerRun {
       this.warn(`not stored, since its status is ${redirectStatus}. Only 301 and 308 are redirects for good`);
       return false;
     }
-    return !this.isDeclined(value);
+    return !isDeclined(value, this.request.plan.options);
   }
 
   /** As Nest does: what the handler answers may name another status than its `@Redirect`. */
@@ -164,17 +165,6 @@ export class HandlerRun {
     if (redirectStatus === undefined) return undefined;
     const named = (value as { readonly statusCode?: number } | null | undefined)?.statusCode;
     return named ? named : redirectStatus;
-  }
-
-  private isDeclined(value: unknown): boolean {
-    try {
-      const declined: unknown = syncAnswer(this.request.plan.options.unless?.(value) ?? false, 'unless');
-      if (typeof declined === 'boolean') return declined;
-      this.warn('not stored, since unless did not answer true or false');
-    } catch (error) {
-      this.warn('not stored, since unless threw', error);
-    }
-    return true;
   }
 
   private passOn(value: unknown): HttpAnswer {

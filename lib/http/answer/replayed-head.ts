@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CachingPlan } from '../handlers/handler-plan.js';
+import { headerList } from '../header-list.js';
 import type { ResponseHead } from '../http-exchange.js';
-import { isStorableStatus, listOf } from './storable-response.js';
 import type { AnswerHead, HeaderValue } from './http-answer.js';
+import { isStorableStatus } from './storable-response.js';
 
 /**
  * The headers of a handler that are stored with its answer. All say something about the body, or where it lies; none says
@@ -81,8 +82,8 @@ export function saidByHandler(before: ResponseHead, after: ResponseHead, plan: C
 
 /** Every answer of the handler names these in its `Vary`. */
 function addsOnlyKnown(before: ResponseHead, after: ResponseHead, plan: CachingPlan): boolean {
-  const known = new Set([...listOf(before.headers['vary']), ...plan.vary]);
-  return listOf(after.headers['vary']).every((name) => known.has(name));
+  const known = new Set([...headerList(before.headers['vary']), ...plan.vary]);
+  return headerList(after.headers['vary']).every((name) => known.has(name));
 }
 
 function wouldMiss(name: string): string {

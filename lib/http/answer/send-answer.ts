@@ -1,11 +1,11 @@
+import { asBuffer } from '../../core/as-buffer.js';
 import type { Fetched } from '../../core/fetcher.js';
 import { fetchedStatus, setCacheStatus } from '../cache-status.js';
 import type { CachingPlan } from '../handlers/handler-plan.js';
 import type { HttpExchange } from '../http-exchange.js';
-import { takesBytes } from './app-text.js';
 import { isNotModified } from './conditional-request.js';
 import type { AnswerBody, HttpAnswer } from './http-answer.js';
-import { asBuffer } from '../../core/as-buffer.js';
+import { takesBytes } from './response-writers.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const NOT_MODIFIED = 304;

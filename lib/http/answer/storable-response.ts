@@ -1,5 +1,5 @@
-import type { OutgoingHttpHeader } from 'node:http';
 import type { CachingPlan } from '../handlers/handler-plan.js';
+import { headerList } from '../header-list.js';
 import type { ResponseHead } from '../http-exchange.js';
 
 /** The statuses of answers that are stored. */
@@ -19,9 +19,9 @@ export interface Refusal {
 export function refusalOf({ status, headers }: ResponseHead, plan: CachingPlan): Refusal | undefined {
   if (!isStorableStatus(status)) return unwanted(`the status is ${status}`);
   if (headers['set-cookie'] !== undefined) return unwanted('the response has a Set-Cookie');
-  const forbidden = listOf(headers['cache-control']).find(forbidsSharing);
+  const forbidden = headerList(headers['cache-control']).find(forbidsSharing);
   if (forbidden !== undefined) return { reason: `Cache-Control says ${forbidden}`, wanted: true };
-  const uncovered = listOf(headers['vary']).find((name) => !plan.coveredByKey.has(name));
+  const uncovered = headerList(headers['vary']).find((name) => !plan.coveredByKey.has(name));
   if (uncovered === undefined) return undefined;
   return unwanted(`Vary names ${uncovered}, which is not in the key: name it in the option vary`);
 }
@@ -39,13 +39,4 @@ function unwanted(reason: string): Refusal {
 function forbidsSharing(directive: string): boolean {
   const [name] = directive.split('=');
   return name?.trim() === 'no-store' || name?.trim() === 'private';
-}
-
-/** The items of a comma-separated header, in lower case. */
-export function listOf(header: OutgoingHttpHeader | undefined): readonly string[] {
-  if (header === undefined) return [];
-  return String(header)
-    .split(',')
-    .map((item) => item.trim().toLowerCase())
-    .filter((item) => item !== '');
 }

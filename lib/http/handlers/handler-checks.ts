@@ -6,8 +6,8 @@ import { controllerMethods } from './decorated-handlers.js';
 import { cachedOptionsOf, evictionsOf } from './decorator-metadata.js';
 import { hasCache, missingCache } from './app-caches.js';
 import { isRoute } from './handler-functions.js';
-import { misuseOf } from './handler-plan.js';
 import { HandlerPlans } from './handler-plans.js';
+import { misuseOf } from './make-plan.js';
 import { NEST_METADATA } from './nest-metadata.js';
 
 /**

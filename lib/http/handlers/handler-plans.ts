@@ -1,23 +1,20 @@
 import type { Type } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
-import { LRUCache } from 'lru-cache';
-import type { EntryKey } from '../../core/entry-key.js';
 import type { ResolvedCachedOptions } from '../options/cached-options.js';
+import type { AppParts } from './cached-handler.js';
 import { cachedOptionsOf } from './decorator-metadata.js';
-import { type AppParts, type HandlerPlan, makePlan } from './handler-plan.js';
+import type { HandlerPlan } from './handler-plan.js';
+import { makePlan } from './make-plan.js';
+import { UnshareableKeys } from './unshareable-keys.js';
 import { warnOfHandler } from './warn-of-handler.js';
-
-/** Of all handlers of an app. A key that is forgotten costs those who ask for it next a wait in vain. */
-const MOST_UNSHAREABLE_KEYS = 1_000;
-/** Long enough that nobody waits behind a stream; short, since one odd request must not spoil a key for others. */
-const MEMORY_MS = 5_000;
 
 const plansByApp = new WeakMap<ModulesContainer, HandlerPlans>();
 
 /** What one app knows of its cached handlers. A handler that two apps have in common has a plan in each. */
 export class HandlerPlans {
   private readonly plans = new WeakMap<object, Map<Type, HandlerPlan | undefined>>();
-  private readonly unshareable = new LRUCache<EntryKey, true>({ max: MOST_UNSHAREABLE_KEYS, ttl: MEMORY_MS });
+  /** Of all its handlers. */
+  readonly unshareable = new UnshareableKeys();
 
   private constructor(private readonly app: AppParts) {}
 
@@ -41,16 +38,6 @@ export class HandlerPlans {
     const plans = known ?? new Map<Type, HandlerPlan | undefined>();
     this.plans.set(handler, plans.set(controller, plan));
     return plan;
-  }
-
-  /** For the next few seconds nobody waits for an answer to this key: it could not be shared. */
-  rememberUnshareable(key: EntryKey): void {
-    this.unshareable.set(key, true);
-  }
-
-  isUnshareable(key: EntryKey): boolean {
-    // Mostly there is none, and to ask the list would cost a look at the clock.
-    return this.unshareable.size > 0 && this.unshareable.has(key);
   }
 
   /** No request shall fail because of its plan. */
