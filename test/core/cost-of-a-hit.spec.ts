@@ -3,6 +3,7 @@ import { CacheService, InMemoryBackend } from 'nestjs-cachekit';
 import { RedisBackend } from 'nestjs-cachekit/redis';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { watchResources } from '../backends/watch-resources.js';
+import { patient } from '../remote-backends.js';
 import { describeOn } from '../servers/describe-on.js';
 
 /** Every option that a hit must not pay for. */
@@ -46,7 +47,7 @@ describe('A hit', () => {
 
 describeOn('redis', 'A hit on Redis', () => {
   it('leaves no timer behind', async () => {
-    const backend = new RedisBackend({ url: inject('redisUrl'), namespace: randomUUID() });
+    const backend = patient(new RedisBackend({ url: inject('redisUrl'), namespace: randomUUID() }));
     onTestFinished(() => backend.close());
     const [cache, key] = [new CacheService(backend), randomUUID()];
     await cache.getOrSet(key, () => 'value', OPTIONS);

@@ -31,7 +31,7 @@ describe('Within staleWhileRevalidate, getOrSet', () => {
     expect(stale).toEqual(['old', 'old', 'old']);
     await slow.reached;
     slow.open('new');
-    await vi.waitFor(async () => expect(await cache.getOrSet(key, failing, options)).toBe('new'));
+    await expect.poll(() => cache.getOrSet(key, failing, options)).toBe('new');
     expect(slow.calls()).toBe(1);
   });
 

@@ -7,7 +7,7 @@ import {
   LockNotAcquiredError,
   type Ttl,
 } from 'nestjs-cachekit';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { gate, pass } from '../../lib/testing/tools.js';
 
 /** Two processes on one server, as far as the cache can tell: what one holds, the other sees in the store only. */
@@ -134,7 +134,7 @@ describe('getOrSet with lock', () => {
     expect(await other.getOrSet(key, load, options)).toBe('old');
     expect(await other.getOrSet(key, load, options)).toBe('old');
     slow.open('new');
-    await vi.waitFor(async () => expect(await other.getOrSet(key, load, options)).toBe('new'));
+    await expect.poll(() => other.getOrSet(key, load, options)).toBe('new');
   });
 
   it('leaves the stale value in place when its refresh fails', async () => {
@@ -153,11 +153,17 @@ describe('getOrSet with lock', () => {
   async function expireNow(backend: InMemoryBackend, key: string): Promise<void> {
     const lasting = new CacheService(backend, { staleIfError: '1h' });
     await lasting.touch(key, '1ms');
-    await vi.waitFor(async () => expect(await lasting.has(key)).toBe(false));
+    await expect.poll(() => lasting.has(key)).toBe(false);
   }
 });
 
 describe('CacheService.lock', () => {
+  /** Time passes when the test says so. A process that is paused for the ttl of its lock does lose it. */
+  function useFakeClock(): void {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+  }
+
   it('runs one work at a time, in all processes', async () => {
     const [{ one, other }, key] = [twoProcesses(), randomUUID()];
     let running = 0;
@@ -195,14 +201,18 @@ describe('CacheService.lock', () => {
   });
 
   it('is renewed while the work runs, longer than its ttl', async () => {
-    const [{ one, other }, key] = [twoProcesses(), randomUUID()];
+    useFakeClock();
+    const [{ one, other }, key, slow] = [twoProcesses(), randomUUID(), gate<void>()];
     const long = one.lock(key, '100ms', async (signal) => {
-      await new Promise((resolve) => setTimeout(resolve, 350));
+      await slow.load();
       return signal.aborted;
     });
-    await expect(other.lock(key, '100ms', () => 'mine', { wait: '250ms' })).rejects.toThrow(
-      LockNotAcquiredError,
-    );
+    await slow.reached;
+    const waiting = other.lock(key, '100ms', () => 'mine', { wait: '250ms' });
+    const refused = expect(waiting).rejects.toThrow(LockNotAcquiredError);
+    await vi.advanceTimersByTimeAsync(350);
+    await refused;
+    slow.open();
     expect(await long).toBe(false);
   });
 
@@ -217,17 +227,22 @@ describe('CacheService.lock', () => {
   });
 
   it('aborts the signal of the work before another can hold it, when it can not be renewed', async () => {
-    const [{ one, backend }, key] = [twoProcesses(), randomUUID()];
-    const replace = backend.replace.bind(backend);
-    const startedMs = performance.now();
-    const heldMs = await one.lock(key, '300ms', async (signal) => {
+    useFakeClock();
+    const [{ one, backend }, key, held] = [twoProcesses(), randomUUID(), gate<AbortSignal>()];
+    const working = one.lock(key, '300ms', async (signal) => {
       backend.replace = (() => new Promise(() => undefined)) as never;
+      held.open(signal);
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
-      return performance.now() - startedMs;
     });
-    backend.replace = replace;
+    const signal = await held.load();
     // Others may take it 300 ms after it was written; a renewal that hangs ends after 500 ms only.
-    expect(heldMs).toBeLessThan(500);
+    await vi.advanceTimersByTimeAsync(299);
+    expect(signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(signal.aborted).toBe(true);
+    // The release waits for the renewal that hangs, and then hangs too.
+    await vi.advanceTimersByTimeAsync(1_000);
+    await working;
   });
 
   it('has names apart from keys, and from those of namespaces', async () => {

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { CacheBackend, InMemoryBackend, type Stored } from 'nestjs-cachekit';
 import { describe, it, onTestFinished, vi } from 'vitest';
+import { patient } from '../remote-backends.js';
 import { tellStories } from './stories.js';
 
 /** A store at the end of a network on which every message takes its own time, both ways. */
@@ -59,7 +60,7 @@ describe('Whatever many clients do at once, nobody reads what was invalidated be
     await tellStories(
       (random) => {
         const store = new InMemoryBackend();
-        const late = (): CacheBackend => new SlowBackend(store, () => Math.floor(random() * 4));
+        const late = (): CacheBackend => patient(new SlowBackend(store, () => Math.floor(random() * 4)));
         return { backends: [late(), late(), store] };
       },
       { stories: 20, operations: 1_000 },

@@ -575,6 +575,7 @@ describe('A cache on two tiers, some of whose copies are behind', () => {
 
 describe('A cache whose far tier is away', () => {
   it('is silent: goes on to answer what is near, while it waits for nothing else', async () => {
+    useFakeClock();
     const { backend, far, network } = await warmed();
     Object.assign(backend, { deadlines: { readMs: 20, writeMs: 20 } });
     const events: CacheEvent[] = [];

@@ -4,7 +4,7 @@ import { type DynamicModule, type INestApplication, Module, type Provider, type 
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { CachekitModule, type CachekitOptions, InMemoryBackend } from 'nestjs-cachekit';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 
 /** The two platforms that Nest runs on. */
 export const PLATFORMS = ['Express', 'Fastify'] as const;
@@ -44,12 +44,6 @@ interface Sending {
   readonly method?: string;
   readonly body?: string;
 }
-
-const running: INestApplication[] = [];
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((app) => app.close()));
-});
 
 /** An app on a real socket. */
 export class Server {
@@ -143,7 +137,8 @@ export async function start(
     platform === 'Express'
       ? await NestFactory.create(module, options)
       : await NestFactory.create(module, new FastifyAdapter(), options);
-  running.push(app);
+  // Not in an `afterEach` of this file: specs share a worker, and it would be a hook of the first of them only.
+  onTestFinished(() => app.close());
   await configure?.(app);
   await app.listen(0, '127.0.0.1');
   return new Server(app, warnings);

@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { CachekitModule } from 'nestjs-cachekit';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 
 /** An app without a server. Default: one unnamed cache in memory. */
 export interface AppSetup {
@@ -15,12 +15,6 @@ export interface AppSetup {
   readonly caches?: readonly DynamicModule[];
   readonly modules?: readonly (Type | DynamicModule)[];
 }
-
-const running: INestApplicationContext[] = [];
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((app) => app.close()));
-});
 
 /** Starts an app; it is closed after the test. What its log warns of goes to `warnings`. */
 export async function start(
@@ -32,7 +26,8 @@ export async function start(
   const warn = (message: unknown): number => warnings.push(String(message));
   const logger = { log() {}, error: warn, fatal() {}, warn };
   const app = await NestFactory.createApplicationContext(AppModule, { logger, abortOnError: false });
-  running.push(app);
+  // Not in an `afterEach` of this file: specs share a worker, and it would be a hook of the first of them only.
+  onTestFinished(() => app.close());
   return app;
 }
 
