@@ -57,13 +57,7 @@ export class InMemoryBackend extends CacheBackend {
   }
 
   override set(key: string, bytes: Uint8Array, ttlMs: number): Stored {
-    const entry = new MemoryEntry(key, bytes, ++this.writes);
-    const { maxBytes } = this.bounds;
-    if (entry.sizeInBytes > maxBytes) {
-      throw new EntryTooLargeError(key, entry.sizeInBytes, maxBytes, 'InMemoryBackend (maxBytes)');
-    }
-    this.entries.put(entry, ttlMs);
-    return entry;
+    return this.put(new MemoryEntry(key, bytes, ++this.writes), this.entries.peek(key), ttlMs);
   }
 
   override replace(
@@ -72,8 +66,9 @@ export class InMemoryBackend extends CacheBackend {
     bytes: Uint8Array,
     ttlMs: number,
   ): Stored | undefined {
-    if (this.entries.peek(key)?.version !== seen) return undefined;
-    return this.set(key, bytes, ttlMs);
+    const previous = this.entries.peek(key);
+    if (previous?.version !== seen) return undefined;
+    return this.put(new MemoryEntry(key, bytes, ++this.writes), previous, ttlMs);
   }
 
   override delete(keys: readonly string[]): void {
@@ -95,6 +90,15 @@ export class InMemoryBackend extends CacheBackend {
   /** Forgets all entries, as a process that ends does. */
   override async close(): Promise<void> {
     this.clear();
+  }
+
+  private put(entry: MemoryEntry, previous: MemoryEntry | undefined, ttlMs: number): Stored {
+    const { maxBytes } = this.bounds;
+    if (entry.sizeInBytes > maxBytes) {
+      throw new EntryTooLargeError(entry.key, entry.sizeInBytes, maxBytes, 'InMemoryBackend (maxBytes)');
+    }
+    this.entries.put(entry, previous, ttlMs);
+    return entry;
   }
 
   private noEntries(): BoundedEntries {

@@ -70,7 +70,7 @@ export class CacheEngine {
     this.values = new EntryValues(options, report);
     const claims = new Claims(this.store, this.reader, this.tags);
     const freshUntil = (fromMs: number, ttlMs: number): number => this.freshUntilOf(fromMs, ttlMs);
-    const loader = new Loader(this.store, claims, this.values, freshUntil, report);
+    const loader = new Loader(this.store, claims, this.values, freshUntil, this.hub);
     this.fetcher = new Fetcher(
       this.reader,
       this.values,
@@ -82,7 +82,7 @@ export class CacheEngine {
     );
     this.locks = new Locks(this.store);
     if (options.onEvent !== undefined) this.hub.listen(options.onEvent);
-    backend.watchEvictions((key) => this.report({ type: 'evict', key: readable(key as EntryKey) }));
+    backend.watchEvictions((key) => this.hub.reportKey('evict', key as EntryKey));
   }
 
   /** The class of the backend. */
@@ -169,7 +169,7 @@ export class CacheEngine {
       const sentAt = this.pending.now();
       await this.store.set(key, bytes, freshUntilMs - nowMs + this.lifeAfterTtlMs);
       this.pending.settleKeys([key], sentAt);
-      this.report({ type: 'set', key: readable(key) });
+      this.hub.reportKey('set', key);
     } finally {
       this.flights.detach([key]);
     }
@@ -182,7 +182,7 @@ export class CacheEngine {
     try {
       await this.store.delete(keys);
       this.pending.settleKeys(keys, sentAt);
-      for (const key of keys) this.report({ type: 'delete', key: readable(key) });
+      for (const key of keys) this.hub.reportKey('delete', key);
     } catch (error) {
       if (!tookEffect(error)) this.pending.addKeys(keys);
       throw error;
@@ -299,7 +299,7 @@ export class CacheEngine {
 
   private valueOf(key: EntryKey, reading: Reading): unknown {
     const found = reading.state === 'fresh' ? this.values.read(key, reading) : undefined;
-    if (found === undefined) this.report({ type: 'miss', key: readable(key) });
+    if (found === undefined) this.hub.reportKey('miss', key);
     else this.hub.hit(key, false);
     return found?.value;
   }

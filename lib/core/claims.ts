@@ -1,3 +1,6 @@
+import { types } from 'node:util';
+import type { Awaitable } from '../backends/cache-backend.js';
+import { andThen } from './awaitable.js';
 import type { TagVersion } from './entry.js';
 import type { EntryKey } from './entry-key.js';
 import type { Absent, EntryReader, Failed, Fresh, Stale } from './entry-reader.js';
@@ -41,7 +44,7 @@ export interface Claim {
   /** The versions of its tags before the load began. */
   readonly tags: readonly TagVersion[];
   /** The version to write over. No other write of this claim is under way then, nor comes later. */
-  readonly finish: () => Promise<string>;
+  readonly finish: () => Awaitable<string>;
   /** What to write over that version if nothing is stored; `undefined`: what lies there may stay. */
   readonly remains: (() => EncodedLease) | undefined;
 }
@@ -59,6 +62,8 @@ export interface Unclaimed {
 /** What a load got that wanted to claim its key. */
 export type Taken = Claim | Fresh | Unclaimed;
 
+const FAILED: Unclaimed = { state: 'failed' };
+
 /** How often a claim is tried again after somebody else wrote first. */
 const CLAIM_ATTEMPTS = 3;
 
@@ -71,20 +76,22 @@ export class Claims {
   ) {}
 
   /** Answers the claim, or the entry that somebody else stored in the meantime, or why there is none. Never rejects. */
-  async take(
+  take(
     request: ClaimRequest,
     first: Stale | Absent | Failed | Unclaimed,
     flight: Flight<unknown>,
-  ): Promise<Taken> {
+  ): Awaitable<Taken> {
     if (isUnclaimed(first)) return first;
     try {
-      const tags = await this.tags.ensure(request.markers, first.markers);
-      return request.options.lock
-        ? await this.takeLocked(request, first, flight, tags)
-        : await this.takeShared(request, first, flight, tags);
+      const taken = andThen(this.tags.ensure(request.markers, first.markers), (tags) =>
+        request.options.lock
+          ? this.takeLocked(request, first, flight, tags)
+          : this.takeShared(request, first, flight, tags, CLAIM_ATTEMPTS),
+      );
+      return types.isPromise(taken) ? taken.catch(() => FAILED) : taken;
     } catch {
-      // The store reported it.
-      return { state: 'failed' };
+      // The store reported it: a backend may also throw at once.
+      return FAILED;
     }
   }
 
@@ -93,27 +100,37 @@ export class Claims {
    * lease there fails, it takes it away, and those that shared it store nothing: they could not tell that from a
    * `delete`. The next load is stored.
    */
-  private async takeShared(
+  private takeShared(
     request: ClaimRequest,
-    first: Stale | Absent,
+    seen: Stale | Absent,
     flight: Flight<unknown>,
     tags: readonly TagVersion[],
-  ): Promise<Taken> {
+    attemptsLeft: number,
+  ): Awaitable<Taken> {
     const { key, options } = request;
-    let seen = first;
-    for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
-      if (seen.state === 'stale') return over(seen.stored.version, tags);
-      const nowMs = Date.now();
-      const sharable = seen.lease !== undefined && isSharable(seen.lease, nowMs, options.loadTimeoutMs);
-      if (sharable && seen.seen !== undefined) return over(seen.seen, tags);
-      const { bytes, ttlMs } = encodeLease(nowMs, leaseMsOf(options.loadTimeoutMs));
-      const lease = await this.store.replace(key, seen.seen, bytes, ttlMs);
-      if (lease !== undefined) return { ...over(lease.version, tags), remains: endedLease };
-      const again = await this.readAgain(request, flight);
-      if (again.state === 'fresh') return again;
-      seen = again;
-    }
-    return { state: 'overtaken' };
+    if (seen.state === 'stale') return over(seen.stored.version, tags, undefined);
+    const nowMs = Date.now();
+    const sharable = seen.lease !== undefined && isSharable(seen.lease, nowMs, options.loadTimeoutMs);
+    if (sharable && seen.seen !== undefined) return over(seen.seen, tags, undefined);
+    const { bytes, ttlMs } = encodeLease(nowMs, leaseMsOf(options.loadTimeoutMs));
+    return andThen(this.store.replace(key, seen.seen, bytes, ttlMs), (lease) =>
+      lease === undefined
+        ? this.takeSharedAgain(request, flight, tags, attemptsLeft - 1)
+        : over(lease.version, tags, endedLease),
+    );
+  }
+
+  /** After somebody else wrote first. */
+  private async takeSharedAgain(
+    request: ClaimRequest,
+    flight: Flight<unknown>,
+    tags: readonly TagVersion[],
+    attemptsLeft: number,
+  ): Promise<Taken> {
+    const again = await this.readAgain(request, flight);
+    if (again.state === 'fresh') return again;
+    if (attemptsLeft === 0) return { state: 'overtaken' };
+    return this.takeShared(request, again, flight, tags, attemptsLeft);
   }
 
   /** One process loads, the others wait for it; for at most the time that a load may take. */
@@ -196,15 +213,9 @@ function isUnclaimed(seen: Stale | Absent | Failed | Unclaimed): seen is Unclaim
   return seen.state !== 'stale' && seen.state !== 'absent';
 }
 
-/** A claim on what lies there already, which is left there if nothing is stored. */
-function over(version: string, tags: readonly TagVersion[]): Claim {
-  return {
-    state: 'claimed',
-    base: version,
-    tags,
-    finish: () => Promise.resolve(version),
-    remains: undefined,
-  };
+/** A claim on what lies under this version, which nobody renews. */
+function over(version: string, tags: readonly TagVersion[], remains: Claim['remains']): Claim {
+  return { state: 'claimed', base: version, tags, finish: () => version, remains };
 }
 
 const endedLease = (): EncodedLease => encodeEndedLease(Date.now());

@@ -84,11 +84,11 @@ export class EntryValues {
   }
 
   /** A copy of a value that was just serialized. @throws UnserializableValueError if it can't be read back */
-  readBack(key: EntryKey, { codec, payload }: SerializedValue, serializer?: CacheSerializer): unknown {
-    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+  readBack(key: EntryKey, serialized: SerializedValue, serializer?: CacheSerializer): unknown {
+    const { codec } = serialized;
     try {
-      if (serializer !== undefined) return serializer.deserialize(codec, bytes);
-      const value = this.options.serializer.deserialize(codec, bytes);
+      if (serializer !== undefined) return serializer.deserialize(codec, bytesOf(serialized));
+      const value = this.readBackOwn(serialized);
       return this.options.isolate ? value : freezeJson(codec, value);
     } catch (cause) {
       throw new UnserializableValueError(
@@ -96,6 +96,13 @@ export class EntryValues {
         { cause },
       );
     }
+  }
+
+  /** As `decodeText` does: plain JSON is there as text, which need not become bytes and text again. */
+  private readBackOwn(serialized: SerializedValue): unknown {
+    const { codec, payload } = serialized;
+    if (this.parsesJson && codec === JSON_CODEC && typeof payload === 'string') return parseJson(payload);
+    return this.options.serializer.deserialize(codec, bytesOf(serialized));
   }
 
   /**
@@ -120,4 +127,8 @@ export class EntryValues {
     if (!this.parsesJson || entry.codec !== JSON_CODEC || entry.isZipped) return this.decode(entry);
     return parseJson(entry.text);
   }
+}
+
+function bytesOf({ payload }: SerializedValue): Uint8Array {
+  return typeof payload === 'string' ? Buffer.from(payload) : payload;
 }

@@ -5,6 +5,9 @@ import type { CacheEvent, CacheEventListener } from './events.js';
 import { type CacheStats, EventCounts } from './stats.js';
 import { warnOnce } from './warn-once.js';
 
+/** Events that say nothing but a key. */
+type KeyEvent = 'miss' | 'collapsed' | 'set' | 'delete' | 'evict' | 'refresh';
+
 /** Counts what happens in a cache, and tells those who listen. */
 export class EventHub {
   private readonly counts = new EventCounts();
@@ -29,6 +32,12 @@ export class EventHub {
   hit(key: EntryKey, stale: boolean): void {
     if (this.listeners.length === 0) this.counts.addHit(stale);
     else this.report({ type: 'hit', key: readable(key), stale });
+  }
+
+  /** Reports what happened to a key. As with a hit: three of them are on the way of every miss. */
+  reportKey(type: KeyEvent, key: EntryKey): void {
+    if (this.listeners.length === 0) this.counts.addOne(type);
+    else this.report({ type, key: readable(key) });
   }
 
   /** @param pendingInvalidations the only figure that is not a count of events */

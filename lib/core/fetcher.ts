@@ -138,7 +138,7 @@ export class Fetcher {
     if (options.lock && isRefreshing(reading.entry, Date.now())) return;
     const sight = this.sightOf(reading, askedAt, request.markers);
     if (this.flights.find(key, sight) !== undefined) return;
-    this.hub.report({ type: 'refresh', key: readable(key) });
+    this.hub.reportKey('refresh', key);
     const abort = new AbortController();
     const { result } = this.start({ ...request, load: request.refresh, abort }, reading, sight);
     const ended = (): void => undefined;
@@ -171,34 +171,49 @@ export class Fetcher {
     return this.hit<T>(key, reading, options.serializer, state);
   }
 
-  private async joinOrLoad<T>(
+  private joinOrLoad<T>(
     request: FetchRequest<T>,
     seen: Seen,
     askedAt: number,
     flightsLeft: number,
   ): Promise<Fetched<T>> {
-    const { key, markers, options } = request;
+    const { key, markers } = request;
     const sight = this.sightOf(seen, askedAt, markers);
     // One map for the flights of all types of values: whoever asks for a key knows what lies under it.
     const running = (this.flights as SingleFlight<Loaded<T>>).find(key, sight);
-    if (running !== undefined) {
-      this.hub.report({ type: 'collapsed', key: readable(key) });
-      const loaded = await waitFor(running, key, options.loadTimeoutMs);
-      const shared = this.deliver(request, loaded, { collapsed: true });
-      return shared ?? this.fetchAgain(request, flightsLeft);
-    }
-    const onLoad = (): void => this.hub.report({ type: 'miss', key: readable(key) });
+    if (running !== undefined) return this.join(request, running, flightsLeft);
+    const onLoad = (): void => this.hub.reportKey('miss', key);
     const flight = this.start(request, seen, sight, onLoad);
-    const loaded = await flight.result;
+    return flight.result.then((loaded) => this.deliverFirst(request, flight, loaded));
+  }
+
+  private async join<T>(
+    request: FetchRequest<T>,
+    running: Flight<Loaded<T>>,
+    flightsLeft: number,
+  ): Promise<Fetched<T>> {
+    const { key, options } = request;
+    this.hub.reportKey('collapsed', key);
+    const loaded = await waitFor(running, key, options.loadTimeoutMs);
+    const shared = this.deliver(request, loaded, { collapsed: true });
+    return shared ?? this.fetchAgain(request, flightsLeft);
+  }
+
+  /** What the caller gets whose load it was. */
+  private deliverFirst<T>(
+    request: FetchRequest<T>,
+    flight: Flight<Loaded<T>>,
+    loaded: Loaded<T>,
+  ): Awaitable<Fetched<T>> {
     if (loaded.outcome === 'own') return { ...NOT_CACHED, value: loaded.value };
     const collapsed = loaded.outcome === 'found' && flight.hasWaited;
     const fetched = this.deliver(request, loaded, { collapsed });
     if (fetched === undefined) {
-      onLoad();
+      this.hub.reportKey('miss', request.key);
       return this.loadAlone(request);
     }
-    if (collapsed) this.hub.report({ type: 'collapsed', key: readable(key) });
-    else if (fetched.hit) this.hub.hit(key, false);
+    if (collapsed) this.hub.reportKey('collapsed', request.key);
+    else if (fetched.hit) this.hub.hit(request.key, false);
     return fetched;
   }
 
@@ -213,18 +228,15 @@ export class Fetcher {
     sight: Sight,
     onLoad?: () => void,
   ): Flight<Loaded<T>> {
+    const { key, markers, options } = request;
     const flights = this.flights as SingleFlight<Loaded<T>>;
-    return flights.start(request.key, request.markers, sight, async (flight) => {
-      try {
-        const loaded = await this.loader.run(request, seen, flight, onLoad);
-        this.backOff.worked(request.key);
-        return loaded;
-      } catch (error) {
+    return flights.start(key, markers, sight, (flight) => this.loader.run(request, seen, flight, onLoad), {
+      succeeded: () => this.backOff.worked(key),
+      failed: (error) => {
         // Where no stale value could stand in, or the error is an answer, the next caller must try again.
-        if (seen.state === 'stale' && request.options.excuses(error)) this.refreshFailed(request.key, error);
-        else this.backOff.worked(request.key);
-        throw error;
-      }
+        if (seen.state === 'stale' && options.excuses(error)) this.refreshFailed(key, error);
+        else this.backOff.worked(key);
+      },
     });
   }
 

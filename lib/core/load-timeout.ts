@@ -1,4 +1,5 @@
 import type { Awaitable } from '../backends/cache-backend.js';
+import { type EntryKey, readable } from './entry-key.js';
 import { LoadTimeoutError } from './errors.js';
 
 /**
@@ -15,13 +16,13 @@ export type Load<T> = (signal: AbortSignal) => Awaitable<T>;
  */
 export function runWithTimeout<T>(
   load: Load<T>,
-  key: string,
+  key: EntryKey,
   timeoutMs: number,
   abort?: AbortController,
 ): Promise<T> {
   if (abort === undefined && takesNothing(load)) {
     return waitWithTimeout(start(load as () => Awaitable<T>), timeoutMs, () => {
-      throw new LoadTimeoutError(key, timeoutMs);
+      throw new LoadTimeoutError(readable(key), timeoutMs);
     });
   }
   const controller = abort ?? new AbortController();
@@ -31,7 +32,7 @@ export function runWithTimeout<T>(
     return load(signal);
   });
   const onTimeout = (): never => {
-    const error = new LoadTimeoutError(key, timeoutMs);
+    const error = new LoadTimeoutError(readable(key), timeoutMs);
     controller.abort(error);
     throw error;
   };
@@ -77,9 +78,13 @@ export function waitWithTimeout<T>(
   });
 }
 
-/** A promise also of a load that throws, or answers at once. */
-async function start<T>(load: () => Awaitable<T>): Promise<T> {
-  return load();
+/** A promise also of a load that throws, or answers at once. One of Node's own is answered as it is. */
+function start<T>(load: () => Awaitable<T>): Promise<T> {
+  try {
+    return Promise.resolve(load());
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
 }
 
 /** `() =>`, `async () =>`: an arrow function that names no parameter has no other way to its arguments. */

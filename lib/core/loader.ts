@@ -1,9 +1,13 @@
-import type { Claim, ClaimRequest, Claims, Unclaimed } from './claims.js';
+import { types } from 'node:util';
+import type { Awaitable, Stored } from '../backends/cache-backend.js';
+import { andThen } from './awaitable.js';
+import type { Claim, ClaimRequest, Claims, Taken, Unclaimed } from './claims.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { Absent, Failed, Fresh, Stale } from './entry-reader.js';
 import type { EntryValues } from './entry-values.js';
 import { EntryTooLargeError, LoadTimeoutError } from './errors.js';
-import type { CacheEventListener, NotStored } from './events.js';
+import type { EventHub } from './event-hub.js';
+import type { NotStored } from './events.js';
 import { type Load, runWithTimeout } from './load-timeout.js';
 import type { SerializedValue, SharingSerializer } from './serializer.js';
 import type { Flight } from './single-flight.js';
@@ -45,15 +49,18 @@ export interface LoadRequest<T> extends ClaimRequest {
   readonly options: LoadOptions<T>;
 }
 
+/** A value of which every caller gets a copy. */
+interface Shared {
+  readonly outcome: 'loaded';
+  readonly value: SerializedValue;
+  readonly freshUntilMs: number;
+  readonly stored: boolean;
+}
+
 /** What a flight brought. */
 export type Loaded<T> =
   | { readonly outcome: 'found'; readonly reading: Fresh }
-  | {
-      readonly outcome: 'loaded';
-      readonly value: SerializedValue;
-      readonly freshUntilMs: number;
-      readonly stored: boolean;
-    }
+  | Shared
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'own'; readonly value: T };
 
@@ -71,7 +78,7 @@ export class Loader {
     private readonly claims: Claims,
     private readonly values: EntryValues,
     private readonly freshUntil: (fromMs: number, ttlMs: number) => number,
-    private readonly report: CacheEventListener,
+    private readonly hub: EventHub,
   ) {}
 
   /**
@@ -79,43 +86,75 @@ export class Loader {
    *
    * @param onLoad is told just before the load begins, if it does: somebody else may have stored a value by then
    */
-  async run<T>(
+  run<T>(
     request: LoadRequest<T>,
     seen: Stale | Absent | Failed | Unclaimed,
     flight: Flight<Loaded<T>>,
     onLoad?: () => void,
-  ): Promise<Loaded<T>> {
-    const { key, load, abort, options } = request;
-    const taken = await this.claims.take(request, seen, flight);
+  ): Awaitable<Loaded<T>> {
+    const taken = this.claims.take(request, seen, flight);
+    // By hand, not by `andThen`: with a backend in this process the load alone is waited for. All that lies around it
+    // is written without `async` and `await`, which set aside a kilobyte for a function of this size, at every miss.
+    if (!types.isPromise(taken)) return this.load(request, taken, flight, onLoad);
+    return taken.then((claim) => this.load(request, claim, flight, onLoad));
+  }
+
+  private load<T>(
+    request: LoadRequest<T>,
+    taken: Taken,
+    flight: Flight<Loaded<T>>,
+    onLoad: (() => void) | undefined,
+  ): Awaitable<Loaded<T>> {
     if (taken.state === 'fresh') return { outcome: 'found', reading: taken };
-    const claim = taken.state === 'claimed' ? taken : undefined;
-    if (claim === undefined) flight.beginUnclaimed(taken.state === 'failed' ? 'as first seen' : 'unknown');
-    else flight.begin(claim.base, claim.tags);
+    if (taken.state === 'claimed') flight.begin(taken.base, taken.tags);
+    else flight.beginUnclaimed(taken.state === 'failed' ? 'as first seen' : 'unknown');
     onLoad?.();
+    const { key, load, abort, options } = request;
     const beganMs = Date.now();
-    let [kept, isGone] = [false, false];
-    try {
-      flight.loadingSinceMs = performance.now();
-      const value = await runWithTimeout(load, readable(key), options.loadTimeoutMs, abort);
-      const loaded = await this.keep(key, taken, value, beganMs, options);
-      kept = loaded.outcome === 'loaded' && loaded.stored;
-      isGone = loaded.outcome === 'absent' || (loaded.outcome === 'loaded' && loaded.freshUntilMs <= beganMs);
+    flight.loadingSinceMs = performance.now();
+    return runWithTimeout(load, key, options.loadTimeoutMs, abort).then(
+      (value) => this.keepOrGiveBack(request, taken, value, beganMs),
+      (error: unknown) => {
+        if (error instanceof LoadTimeoutError) this.reportTimeout(key, error);
+        this.giveBack(key, taken, { isGone: false });
+        throw error;
+      },
+    );
+  }
+
+  private keepOrGiveBack<T>(
+    { key, options }: LoadRequest<T>,
+    taken: Claim | Unclaimed,
+    value: T,
+    beganMs: number,
+  ): Awaitable<Loaded<T>> {
+    const end = (loaded: Loaded<T>): Loaded<T> => {
+      if (loaded.outcome === 'loaded' && loaded.stored) return loaded;
+      const isGone =
+        loaded.outcome === 'absent' || (loaded.outcome === 'loaded' && loaded.freshUntilMs <= beganMs);
+      this.giveBack(key, taken, { isGone });
       return loaded;
+    };
+    try {
+      return andThen(this.keep(key, taken, value, beganMs, options), end);
     } catch (error) {
-      if (error instanceof LoadTimeoutError) this.reportTimeout(key, error);
+      this.giveBack(key, taken, { isGone: false });
       throw error;
-    } finally {
-      if (!kept && claim !== undefined) void this.claims.giveBack(key, claim, { isGone });
     }
   }
 
-  private async keep<T>(
+  private giveBack(key: EntryKey, taken: Claim | Unclaimed, why: { isGone: boolean }): void {
+    if (taken.state === 'claimed') void this.claims.giveBack(key, taken, why);
+  }
+
+  /** Throws what the caller's own code throws, or its value is to blame for; a promise of it never rejects. */
+  private keep<T>(
     key: EntryKey,
     claim: Claim | Unclaimed,
     value: T,
     beganMs: number,
     options: LoadOptions<T>,
-  ): Promise<Loaded<T>> {
+  ): Awaitable<Loaded<T>> {
     if (value === undefined) return this.notStored(key, 'absent', { outcome: 'absent' });
     const admission = options.admit(value);
     if (admission === 'own') return this.notStored(key, 'declined', { outcome: 'own', value });
@@ -128,31 +167,51 @@ export class Loader {
     }
     const ttlMs = typeof options.ttlMs === 'number' ? options.ttlMs : options.ttlMs(value);
     const freshUntilMs = this.freshUntil(beganMs, ttlMs);
-    const shared: Loaded<T> = { outcome: 'loaded', value: serialized, freshUntilMs, stored: false };
+    const shared: Shared = { outcome: 'loaded', value: serialized, freshUntilMs, stored: false };
     if (admission === 'share') return this.notStored(key, 'declined', shared);
     const leftMs = freshUntilMs - Date.now();
     if (leftMs <= 0) return this.notStored(key, 'expired', shared);
     if (claim.state !== 'claimed') return this.notStored(key, REASONS[claim.state], shared);
     const header = { kind: options.kind, storedAtMs: beganMs, freshUntilMs, tags: claim.tags };
-    try {
-      const bytes = this.values.encode(serialized, header);
-      const lifeMs = leftMs + lifeAfterTtlMs(options.staleMs, options.loadTimeoutMs);
-      const stored = await this.store.replace(key, await claim.finish(), bytes, lifeMs);
+    const lifeMs = leftMs + lifeAfterTtlMs(options.staleMs, options.loadTimeoutMs);
+    return this.write(key, claim, shared, header, lifeMs);
+  }
+
+  /** Never rejects: a value that could not be stored is answered all the same. */
+  private write(
+    key: EntryKey,
+    claim: Claim,
+    shared: Shared,
+    header: Parameters<EntryValues['encode']>[1],
+    lifeMs: number,
+  ): Awaitable<Shared> {
+    const written = (stored: Stored | undefined): Shared => {
       if (stored === undefined) return this.notStored(key, 'outdated', shared);
+      this.hub.reportKey('set', key);
+      return { outcome: 'loaded', value: shared.value, freshUntilMs: shared.freshUntilMs, stored: true };
+    };
+    const failed = (error: unknown): Shared =>
+      this.notStored(key, error instanceof EntryTooLargeError ? 'too-large' : 'backend', shared, error);
+    try {
+      const bytes = this.values.encode(shared.value, header);
+      const writing = andThen(claim.finish(), (version) => this.store.replace(key, version, bytes, lifeMs));
+      return types.isPromise(writing) ? writing.then(written, failed) : written(writing);
     } catch (error) {
-      const reason = error instanceof EntryTooLargeError ? 'too-large' : 'backend';
-      return this.notStored(key, reason, shared, error);
+      return failed(error);
     }
-    this.report({ type: 'set', key: readable(key) });
-    return { outcome: 'loaded', value: serialized, freshUntilMs, stored: true };
   }
 
   private notStored<R>(key: EntryKey, reason: NotStored, result: R, error?: unknown): R {
-    this.report({ type: 'not-stored', key: readable(key), reason, ...(error !== undefined && { error }) });
+    this.hub.report({
+      type: 'not-stored',
+      key: readable(key),
+      reason,
+      ...(error !== undefined && { error }),
+    });
     return result;
   }
 
   private reportTimeout(key: EntryKey, error: LoadTimeoutError): void {
-    this.report({ type: 'timeout', key: readable(key), timeoutMs: error.timeoutMs });
+    this.hub.report({ type: 'timeout', key: readable(key), timeoutMs: error.timeoutMs });
   }
 }

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../backends/cache-backend.js';
 import type { TagVersion } from './entry.js';
 import type { EntryKey } from './entry-key.js';
 
@@ -95,9 +96,18 @@ export class Flight<T> {
   }
 }
 
+/** Is told how a load ended, before those who wait for it are. */
+export interface Outcome {
+  succeeded(): void;
+  failed(error: unknown): void;
+}
+
+const LATER = Promise.resolve();
+
 /** The loads that are running in this process, at most one a key that new callers may join. */
 export class SingleFlight<T> {
   private readonly flights = new Map<EntryKey, Flight<T>>();
+  private readonly clock = (): number => this.now();
   private ticks = 0;
 
   /** A point in the order of events in this process: always later than every point before. */
@@ -116,27 +126,34 @@ export class SingleFlight<T> {
     key: EntryKey,
     markers: readonly EntryKey[],
     first: Sight,
-    run: (flight: Flight<T>) => Promise<T>,
+    run: (flight: Flight<T>) => Awaitable<T>,
+    outcome: Outcome,
   ): Flight<T> {
-    const flight = new Flight<T>(markers, () => this.now(), first);
+    const flight = new Flight<T>(markers, this.clock, first);
     this.flights.set(key, flight);
-    flight.result = this.fly(key, flight, run);
+    // In a later microtask, so that whoever is called from within `run` and asks for the same key finds a result.
+    flight.result = LATER.then(() => run(flight)).then(
+      (value) => {
+        this.end(key, flight);
+        outcome.succeeded();
+        return value;
+      },
+      (error: unknown) => {
+        this.end(key, flight);
+        outcome.failed(error);
+        throw error;
+      },
+    );
     return flight;
   }
 
-  private async fly(key: EntryKey, flight: Flight<T>, run: (flight: Flight<T>) => Promise<T>): Promise<T> {
-    // In a later microtask, so that whoever is called from within `run` and asks for the same key finds a result.
-    await Promise.resolve();
-    try {
-      return await run(flight);
-    } finally {
-      if (this.flights.get(key) === flight) this.flights.delete(key);
-    }
+  private end(key: EntryKey, flight: Flight<T>): void {
+    if (this.flights.get(key) === flight) this.flights.delete(key);
   }
 
   /** A load that nobody may join. */
   create(markers: readonly EntryKey[]): Flight<T> {
-    return new Flight<T>(markers, () => this.now(), undefined);
+    return new Flight<T>(markers, this.clock, undefined);
   }
 
   /** Nobody joins these loads any more: what they load may be older than a write of this process. */

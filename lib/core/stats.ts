@@ -58,8 +58,12 @@ export class EventCounts {
 
   add(event: CacheEvent): void {
     if (event.type === 'hit') return this.addHit(event.stale);
-    this.counts[event.type]++;
+    this.addOne(event.type);
     if (event.type === 'breaker') this.breaker = event.state;
+  }
+
+  addOne(type: CacheEvent['type']): void {
+    this.counts[type]++;
   }
 
   addHit(stale: boolean): void {

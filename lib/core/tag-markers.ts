@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Stored } from '../backends/cache-backend.js';
+import type { Awaitable, Stored } from '../backends/cache-backend.js';
 import { encodeEntry, type TagVersion } from './entry.js';
 import { type EntryKey, readable, tagKey } from './entry-key.js';
 import { BackendUnavailableError, BrokenEntryError, excerpt } from './errors.js';
@@ -61,10 +61,10 @@ export class TagMarkers {
    * @param stored what was just read under these keys, in their order
    * @throws CachekitError if the backend fails
    */
-  async ensure(
+  ensure(
     markers: readonly EntryKey[],
     stored: readonly (Stored | undefined)[],
-  ): Promise<readonly TagVersion[]> {
+  ): Awaitable<readonly TagVersion[]> {
     if (markers.length === 0) return NO_TAGS;
     return Promise.all(
       markers.map(async (marker, index) => [marker, await this.ensureOne(marker, stored[index])] as const),

@@ -12,8 +12,8 @@ import { CACHED_AND_CHANGING } from './cached.decorator.js';
  * has no error status. The answer is given after the eviction. One that fails is logged and told to `onEvent`; the
  * method does not fail. Several on one method all take effect.
  *
- * A method that answers an `Observable` evicts after its last value. A handler that answers by itself (`@Res()`) evicts when it returns, one that answers with a stream before the stream
- * is read.
+ * A method that answers an `Observable` evicts after its last value. A handler that answers by itself (`@Res()`) evicts
+ * when it returns, one that answers with a stream before the stream is read.
  *
  * @throws CachekitConfigError for an unknown or wrong option, without parentheses, and on anything but a method
  */

@@ -35,9 +35,12 @@ export class BoundedEntries {
     return this.byKey.get(key);
   }
 
-  /** Puts it in the place of what has its key. It must not be larger than all of them may be. */
-  put(entry: MemoryEntry, ttlMs: number): void {
-    const previous = this.byKey.get(entry.key);
+  /**
+   * Puts it in the place of what has its key. It must not be larger than all of them may be.
+   *
+   * @param previous what has its key, which who writes has looked up already
+   */
+  put(entry: MemoryEntry, previous: MemoryEntry | undefined, ttlMs: number): void {
     if (previous !== undefined) this.unlink(previous);
     this.byKey.set(entry.key, entry);
     this.order.add(entry);
