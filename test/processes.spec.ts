@@ -4,11 +4,15 @@ import { CacheService } from 'nestjs-cachekit';
 import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import { CacheUserProcess } from './processes/cache-user-process.js';
 import { type Asked, LOAD_TIMEOUT_MS } from './processes/orders.js';
+import { untilOpen } from './processes/until-open.js';
 import { patient, type RemoteBackend, REMOTE_BACKENDS } from './remote-backends.js';
 import { describeOn } from './servers/describe-on.js';
 
 const CALLERS = 1_000;
 const LONGER_THAN_THE_LEASE_MS = 3 * LOAD_TIMEOUT_MS;
+
+/** Processes that start, and connect, on a machine that is busy with other tests take most of the usual time of a test. */
+const PATIENT = { timeout: 90_000 };
 
 const STAND_STILL = { what: 'stand still in a load', key: 'key', value: 'old' } as const;
 
@@ -38,8 +42,9 @@ for (const remote of REMOTE_BACKENDS) {
 
     it.each(Object.entries(OVERTAKING))(
       'never see the value of a load that was paused for longer than any lease while %s',
+      PATIENT,
       async (_, overtake) => {
-        const { cache, namespace } = use(remote);
+        const { cache, namespace } = await use(remote);
         const late = other.tell({ ...STAND_STILL, namespace, lock: false });
         await other.untilItStandsStill();
         await overtake(cache);
@@ -59,8 +64,8 @@ for (const remote of REMOTE_BACKENDS) {
 describeOn('redis', 'Processes that share a Redis and lock their loads', () => {
   const remote = REMOTE_BACKENDS.find(({ need }) => need === 'redis') as RemoteBackend;
 
-  it('never see the value of a load that was paused until another took over', async () => {
-    const { cache, namespace } = use(remote);
+  it('never see the value of a load that was paused until another took over', PATIENT, async () => {
+    const { cache, namespace } = await use(remote);
     const other = await startForTest(remote);
     const late = other.tell({ ...STAND_STILL, namespace, lock: true });
     await other.untilItStandsStill();
@@ -73,8 +78,9 @@ describeOn('redis', 'Processes that share a Redis and lock their loads', () => {
 
   it.each([true, false])(
     'do not hang when one is killed in mid-load, if they wait for it: %s',
+    PATIENT,
     async (lock) => {
-      const { cache, namespace } = use(remote);
+      const { cache, namespace } = await use(remote);
       const victim = await startForTest(remote);
       await victim.tell({ what: 'load without end', namespace, key: 'key', lock: true });
       await victim.kill();
@@ -84,8 +90,8 @@ describeOn('redis', 'Processes that share a Redis and lock their loads', () => {
     },
   );
 
-  it(`run one load for ${CALLERS} cold requests in each of four of them`, async () => {
-    const { namespace } = use(remote);
+  it(`run one load for ${CALLERS} cold requests in each of four of them`, PATIENT, async () => {
+    const { namespace } = await use(remote);
     const users = await Promise.all([1, 2, 3, 4].map(() => startForTest(remote)));
     const order = { what: 'ask often', namespace, key: 'key', callers: CALLERS, lock: true } as const;
     const results = await Promise.all(users.map((user) => user.tell(order) as Promise<Asked>));
@@ -96,10 +102,11 @@ describeOn('redis', 'Processes that share a Redis and lock their loads', () => {
 });
 
 /** A cache of this process, on a namespace that no other test uses. */
-function use({ make, provided }: RemoteBackend): { cache: CacheService; namespace: string } {
+async function use({ make, provided }: RemoteBackend): Promise<{ cache: CacheService; namespace: string }> {
   const namespace = `processes-${randomUUID()}`;
   const backend = patient(make(inject(provided), namespace));
   onTestFinished(() => backend.close());
+  await untilOpen(backend);
   return { namespace, cache: new CacheService(backend) };
 }
 
