@@ -25,8 +25,10 @@ export function describeFreshness({ backend, runner: { describe, it } }: Backend
       const options = { ttl, staleWhileRevalidate: '1h' } as const;
       await service.getOrSet(key, () => 'old', options);
       await pass(LONG_AFTER_MS);
-      equal(await service.getOrSet(key, slow.load, options), 'old');
-      equal(await service.getOrSet(key, slow.load, options), 'old');
+      // What is new lasts until it is seen, however long the machine stands still.
+      const lasting = { ...options, ttl: '1h' } as const;
+      equal(await service.getOrSet(key, slow.load, lasting), 'old');
+      equal(await service.getOrSet(key, slow.load, lasting), 'old');
       await slow.reached;
       slow.open('new');
       while ((await service.get(key)) !== 'new') await pass(20);

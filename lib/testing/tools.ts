@@ -57,6 +57,17 @@ export function pass(ms: number): Promise<void> {
 }
 
 /**
+ * Answers what `attempt` saw of something that lasts for the time it is given. Where the machine stood still until
+ * that was over, nothing can be said, and it is tried again with twice the time.
+ */
+export async function whileItLasts<T>(ttlMs: number, attempt: (ttlMs: number) => Promise<T>): Promise<T> {
+  const startedMs = performance.now();
+  const seen = await attempt(ttlMs);
+  const tookMs = performance.now() - startedMs;
+  return tookMs < ttlMs ? seen : whileItLasts(2 * ttlMs, attempt);
+}
+
+/**
  * Writes an entry under each of many keys, with the key as its bytes: some at a time, since how many a backend takes
  * at once on a machine that is busy with other tests is not what the test is about.
  */

@@ -110,7 +110,7 @@ describeOn('dynamodb', 'DynamoDBBackend', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('clears ten thousand entries of its namespace and nothing else', async () => {
+  test('clears ten thousand entries of its namespace and nothing else', { timeout: 120_000 }, async () => {
     const { backend, namespace } = makeBackend();
     const { backend: child } = makeBackend({ namespace: `${namespace}.eu` });
     const foreign = [`${namespace}#16`, `${namespace}`, `x${namespace}#0`].map((pk) => ({
@@ -148,7 +148,8 @@ describeOn('dynamodb', 'DynamoDBBackend', () => {
   });
 
   function makeBackend({ namespace = `t-${randomUUID()}` } = {}) {
-    const backend = new DynamoDBBackend({ ...dynamodbAt(inject('dynamodbUrl')), namespace });
+    // Over a client that waits longer than one of its own: dynalite is slow on a machine that is busy with other tests.
+    const backend = new DynamoDBBackend({ client: other, namespace });
     onTestFinished(async () => {
       await backend.clear();
       await backend.close();

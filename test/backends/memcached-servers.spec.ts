@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { BackendUnavailableError, CacheService } from 'nestjs-cachekit';
 import { MemcachedBackend } from 'nestjs-cachekit/memcached';
 import { FaultProxy } from '../faults/fault-proxy.js';
+import { patient } from '../remote-backends.js';
 import { describeOn } from '../servers/describe-on.js';
 import { startMemcached } from '../servers/memcached.server.js';
 import type { ServerProcess } from '../servers/server-process.js';
@@ -76,7 +77,7 @@ describeOn('memcached process', 'a MemcachedBackend on three servers', () => {
   test('never answers through the cache what was deleted while its server was away', async () => {
     const { proxies, servers, namespace } = await network();
     const backend = make(servers, namespace);
-    const cache = new CacheService(backend);
+    const cache = new CacheService(patient(backend));
     await cache.setMany(KEYS.map((key) => [key, 'old']));
     await proxies[0].takeDown();
     await Promise.allSettled(KEYS.map((key) => cache.delete(key)));

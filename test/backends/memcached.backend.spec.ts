@@ -56,9 +56,13 @@ describeOn('memcached', 'MemcachedBackend', () => {
     ['no end', Infinity],
   ])('takes a ttl of %s', async (_, ttlMs) => {
     const { backend } = makeBackend();
-    const { version } = await backend.set('key', Buffer.from('x'), ttlMs);
+    const isFoundAgain = async (): Promise<boolean> => {
+      const { version } = await backend.set('key', Buffer.from('x'), ttlMs);
+      return (await backend.get('key'))?.version === version;
+    };
 
-    expect((await backend.get('key'))?.version).toBe(version);
+    // The shortest may be over before it is read, where the machine stands still in between.
+    await expect.poll(isFoundAgain).toBe(true);
   });
 
   test.each(['', 'short', 'x'.repeat(22), `${'x'.repeat(22)} with a blank in that place`])(
@@ -107,24 +111,28 @@ describeOn('memcached', 'MemcachedBackend', () => {
   });
 
   describe('clear', () => {
-    test('of 10,000 entries is one write, beside a foreign namespace and foreign data', async () => {
-      const { backend, namespace } = makeBackend();
-      const { backend: child } = makeBackend({ namespace: `${namespace}.eu` });
-      const foreign = [namespace, `${namespace}:`, `x${namespace}:key`, `${namespace}~`];
-      for (const name of foreign) await other.set(name, 'kept', {});
-      await child.set('key', Buffer.from('kept'), MINUTE_MS);
-      const keys = Array.from({ length: 10_000 }, (_, index) => `key ${index}`);
-      await Promise.all(keys.map((key) => backend.set(key, Buffer.from('x'), Infinity)));
-      const started = performance.now();
-      await backend.clear();
-      console.info(
-        `MemcachedBackend: cleared 10,000 entries in ${(performance.now() - started).toFixed(1)} ms`,
-      );
+    test(
+      'of 10,000 entries is one write, beside a foreign namespace and foreign data',
+      { timeout: 120_000 },
+      async () => {
+        const { backend, namespace } = makeBackend();
+        const { backend: child } = makeBackend({ namespace: `${namespace}.eu` });
+        const foreign = [namespace, `${namespace}:`, `x${namespace}:key`, `${namespace}~`];
+        for (const name of foreign) await other.set(name, 'kept', {});
+        await child.set('key', Buffer.from('kept'), MINUTE_MS);
+        const keys = Array.from({ length: 10_000 }, (_, index) => `key ${index}`);
+        await Promise.all(keys.map((key) => backend.set(key, Buffer.from('x'), Infinity)));
+        const started = performance.now();
+        await backend.clear();
+        console.info(
+          `MemcachedBackend: cleared 10,000 entries in ${(performance.now() - started).toFixed(1)} ms`,
+        );
 
-      expect(await backend.getMany(keys)).toEqual(Array(10_000).fill(undefined));
-      for (const name of foreign) expect(await textOf(name)).toBe('kept');
-      expect(await textIn(child, 'key')).toBe('kept');
-    });
+        expect(await backend.getMany(keys)).toEqual(Array(10_000).fill(undefined));
+        for (const name of foreign) expect(await textOf(name)).toBe('kept');
+        expect(await textIn(child, 'key')).toBe('kept');
+      },
+    );
 
     test('leaves a process that has not read since able to set and to put an absent entry', async () => {
       const { backend, namespace } = makeBackend();

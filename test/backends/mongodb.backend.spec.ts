@@ -8,6 +8,8 @@ import { describeOn } from '../servers/describe-on.js';
 const MINUTE_MS = 60_000;
 const HUNDRED_YEARS_MS = 100 * 365 * 24 * 60 * MINUTE_MS;
 const BYTES = Buffer.from('x');
+/** A busy server may take longer for large documents than the driver would wait for it, and for its other answers. */
+const PATIENT = { socketTimeoutMS: 25_000, connectTimeoutMS: 25_000 };
 
 interface AnyDocument extends Document {
   readonly _id: string;
@@ -116,7 +118,7 @@ describeOn('mongodb', 'MongoDBBackend', () => {
   });
 
   test('reads more at once than fits into one answer', async () => {
-    const { backend } = makeBackend();
+    const { backend } = makeBackend({ options: PATIENT });
     const keys = Array.from({ length: 5 }, (_, index) => `${index}`);
     for (const key of keys) await backend.set(key, Buffer.alloc(5 * 1024 * 1024, key), MINUTE_MS);
 
@@ -151,8 +153,7 @@ describeOn('mongodb', 'MongoDBBackend', () => {
   });
 
   test('refuses what no document can hold, and keeps what was there', async () => {
-    // A busy server may take longer for the largest document than the driver would wait for it.
-    const { backend } = makeBackend({ options: { socketTimeoutMS: 25_000 } });
+    const { backend } = makeBackend({ options: PATIENT });
     const key = 'k'.repeat(5_000);
     const { version } = await backend.set(key, BYTES, MINUTE_MS);
     const most = 16 * 1024 * 1024 - 2 * 1024;

@@ -8,6 +8,7 @@ import { PostgresBackend, type PostgresBackendOptions } from 'nestjs-cachekit/po
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { failureOf } from '../connection/failure-of.js';
 import { proxyTo } from '../connection/proxy-to.js';
+import { stopTime } from '../connection/stop-time.js';
 import { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import type { PostgresProcess } from '../servers/postgres-process.js';
@@ -42,6 +43,7 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
   });
 
   test('survives that the server ends it, under an operation or at rest', async () => {
+    stopTime();
     const backend = make();
     const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cachekit'`;
     await backend.open();

@@ -5,9 +5,10 @@ import { Client } from 'pg';
 import { BackendUnavailableError } from 'nestjs-cachekit';
 import { PostgresBackend, type PostgresBackendOptions } from 'nestjs-cachekit/postgres';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { failureOf } from '../connection/failure-of.js';
 import { proxyTo } from '../connection/proxy-to.js';
+import { stopTime } from '../connection/stop-time.js';
 import type { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import type { PostgresProcess } from '../servers/postgres-process.js';
@@ -55,6 +56,7 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
   ])(
     'takes of a pool of %i at most %i connections, however long the table is locked',
     async (poolSize, most) => {
+      stopTime();
       const dataSource = await makeDataSource({ poolSize });
       const backend = make(dataSource);
       await backend.open();
@@ -70,13 +72,17 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
   );
 
   test('cancels what waits for a lock, and gives the very same connections back', async () => {
+    stopTime();
     const dataSource = await makeDataSource();
     const backend = make(dataSource);
     await setMany(backend, 10);
     await expect.poll(() => pidsOf(dataSource)).not.toContain(0);
     const before = pidsOf(dataSource);
     const unlock = await lockTable(server.url);
-    const failures = await setMany(backend, 4);
+    const pending = setMany(backend, 4);
+    await expect.poll(() => waitingForLocks(other)).toBe(4);
+    vi.advanceTimersByTime(2_000);
+    const failures = await pending;
     await expect.poll(() => waitingForLocks(other)).toBe(0);
     await unlock();
 

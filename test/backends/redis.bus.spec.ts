@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } f
 import { BackendUnavailableError, type MessageBus } from 'nestjs-cachekit';
 import { RedisBackend, type RedisBackendOptions } from 'nestjs-cachekit/redis';
 import { proxyTo } from '../connection/proxy-to.js';
+import { stopTime, whileThisProcessRuns } from '../connection/stop-time.js';
 import { FaultProxy } from '../faults/fault-proxy.js';
 import { describeOn } from '../servers/describe-on.js';
 import { startRedisCluster, type RedisCluster } from '../servers/redis-cluster.server.js';
@@ -24,6 +25,7 @@ interface Heard {
 describe('The bus of RedisBackend', () => {
   describeOn('redis', 'on a Redis', () => {
     test('brings a message to all who listen in its namespace, the sender too, and to nobody else', async () => {
+      stopTime();
       const namespace = anyNamespace();
       const [one, two] = [await listen({ namespace }), await listen({ namespace })];
       const stranger = await listen({ namespace: `${namespace}.eu` });
@@ -38,6 +40,7 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('brings messages whole and in the order of sending', async () => {
+      stopTime();
       const { bus, log } = await listen();
       const texts = Array.from({ length: 100 }, (_, index) => `${index} ж\u0000"`.padEnd(3_900, 'x'));
       await Promise.all(texts.map((text) => bus.send(text)));
@@ -46,6 +49,7 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('sends without listening', async () => {
+      stopTime();
       const namespace = anyNamespace();
       const { log } = await listen({ namespace });
       await makeBackend({ url: inject('redisUrl'), namespace })
@@ -93,6 +97,7 @@ describe('The bus of RedisBackend', () => {
     afterAll(() => server.stop());
 
     test('says that it is down when it is cut off, and up once messages come again', async () => {
+      stopTime();
       const proxy = await proxyTo(server.port);
       const { bus, log } = await listen({ url: urlOf(proxy) });
       proxy.cut('rst');
@@ -118,10 +123,14 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('stays up while the server is slow, but answers', async () => {
+      stopTime();
       const proxy = await proxyTo(server.port);
       const { bus, log } = await listen({ url: urlOf(proxy) });
       proxy.delay({ upMs: 200, downMs: 200 });
-      for (let count = 0; count < 5; count++) await bus.send('text');
+      const sending = async () => {
+        for (let count = 0; count < 5; count++) await bus.send('text');
+      };
+      await whileThisProcessRuns(sending());
 
       await expect.poll(() => log).toEqual(['up', ...Array.from({ length: 5 }, () => 'text')]);
     });
@@ -171,6 +180,7 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('needs no more than the documented commands, on the channel of its namespace', async () => {
+      stopTime();
       const [namespace, name] = [anyNamespace(), `user-${randomUUID()}`];
       const commands = '+info +publish +subscribe'.split(' ');
       const rules = ['on', '>secret', `~${namespace}:*`, `&${namespace}:bus`, ...commands];
@@ -209,6 +219,7 @@ describe('The bus of RedisBackend', () => {
     afterAll(() => cluster.stop());
 
     test('brings messages whatever nodes they are sent to and heard on', async () => {
+      stopTime();
       const namespace = anyNamespace();
       // More listeners than nodes, so that some listen on different ones.
       const all = await Promise.all(
@@ -221,6 +232,7 @@ describe('The bus of RedisBackend', () => {
     });
 
     test('works through a cluster client of the app, and leaves it open', async () => {
+      stopTime();
       const client = new Cluster(nodesOf(cluster));
       onTestFinished(() => client.disconnect());
       const { bus, log } = await listen({ client });
@@ -246,7 +258,7 @@ describe('The bus of RedisBackend', () => {
       expect(busiest?.listeners).toBeGreaterThan(0);
       await until('all who were cut off are up again', async () => {
         const cutOff = all.filter(({ log }) => log.includes('down'));
-        return cutOff.length === busiest?.listeners && cutOff.every(({ log }) => log.at(-1) === 'up');
+        return cutOff.length >= Number(busiest?.listeners) && cutOff.every(({ log }) => log.at(-1) === 'up');
       });
       const [first] = all;
       await untilSent(first?.bus, 'text');

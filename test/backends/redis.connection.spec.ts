@@ -79,7 +79,8 @@ describeOn('redis process', 'the connection of RedisBackend', () => {
   test('is replaced when a command takes longer than the commandTimeout it was given', async () => {
     const proxy = await proxyTo(server.port);
     const backend = make({ ...urlOf(proxy), options: { commandTimeout: 100, disconnectTimeout: 50 } });
-    await backend.open();
+    // A busy server may take longer to greet.
+    await untilUp(backend);
     proxy.blackhole();
     const failure = await failureOf(backend.get('key'));
     proxy.pass();

@@ -1,6 +1,7 @@
 import { DynamoDBBackend } from 'nestjs-cachekit/dynamodb';
 import { describeBackend } from 'nestjs-cachekit/testing';
 import { inject } from 'vitest';
+import { patient } from '../remote-backends.js';
 import { dynamodbAt } from '../servers/dynamodb.server.js';
 import { describeRemote, runner } from './describe-remote.js';
 
@@ -11,7 +12,7 @@ const motoUrl = inject('motoUrl');
 if (motoUrl !== undefined) {
   describeBackend(
     'DynamoDBBackend on moto_server',
-    (namespace) => new DynamoDBBackend({ ...dynamodbAt(motoUrl), createTable: true, namespace }),
+    (namespace) => patient(new DynamoDBBackend({ ...dynamodbAt(motoUrl), createTable: true, namespace })),
     runner,
   );
 }

@@ -15,7 +15,7 @@ export function describeAway(stage: OutageStage): void {
       it('loads are answered, commands fail with a typed error, and hits come back after it', async () => {
         const place = await stage.place();
         const { cache } = stage.app(outage.port(place));
-        await cache.set('key', 'stored');
+        await stage.untilDone(() => cache.set('key', 'stored'));
         const restore = await stage.begin(outage, place);
         for (let round = 0; round < 3; round++) {
           const answers = Array.from({ length: 20 }, () => cache.getOrSet('key', () => 'loaded'));
@@ -32,9 +32,9 @@ export function describeAway(stage: OutageStage): void {
         const place = await stage.place();
         const { cache } = stage.app(outage.port(place));
         const eu = cache.namespace('eu');
-        await cache.set('deleted', 'old');
-        await cache.set('tagged', 'old', { tags: ['tag'] });
-        await eu.set('inside', 'old');
+        await stage.untilDone(() => cache.set('deleted', 'old'));
+        await stage.untilDone(() => cache.set('tagged', 'old', { tags: ['tag'] }));
+        await stage.untilDone(() => eu.set('inside', 'old'));
         const restore = await stage.begin(outage, place);
         const results = await Promise.allSettled([
           cache.delete('deleted'),
@@ -53,7 +53,7 @@ export function describeAway(stage: OutageStage): void {
       it('what is cleared is not read again, not even by the first read after it', async () => {
         const place = await stage.place();
         const { cache } = stage.app(outage.port(place));
-        await cache.set('key', 'old');
+        await stage.untilDone(() => cache.set('key', 'old'));
         const restore = await stage.begin(outage, place);
         const [result] = await Promise.allSettled([cache.clear()]);
         // A `clear` has a minute, since it walks through all entries: on a slow network it may well succeed.
@@ -72,7 +72,7 @@ export function describeAway(stage: OutageStage): void {
       it(`when the server ${outage.what}`, async () => {
         const place = await stage.place();
         const backend = stage.backend(outage.port(place));
-        await backend.open();
+        await stage.untilDone(async () => backend.open());
         await stage.begin(outage, place);
         const results = await Promise.allSettled(operationsOf(backend).map(async (operate) => operate()));
 

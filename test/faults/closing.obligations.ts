@@ -12,7 +12,7 @@ export function describeClosing(stage: OutageStage): void {
         const place = await stage.place();
         const watch = watchResources();
         const backend = stage.backend(outage.port(place));
-        await backend.open();
+        await stage.untilDone(async () => backend.open());
         await stage.begin(outage, place);
         const pending = Promise.allSettled([backend.get('key'), backend.clear()]);
         await backend.close();

@@ -33,7 +33,8 @@ export function describeCuts(stage: OutageStage): void {
       const proxy = await stage.proxy();
       const { cache, events } = stage.app(proxy.port);
       await stage.untilHits(cache);
-      await cache.setMany(KEYS.map((key, index) => [key, VALUES[index]]));
+      const entries = KEYS.map((key, index) => [key, VALUES[index]] as const);
+      await stage.untilDone(() => cache.setMany(entries));
       for (const bytes of CUT_AFTER_BYTES) {
         proxy.cutAnswerAfter(bytes, how);
         const [many, ...answers] = await Promise.all([
@@ -71,7 +72,9 @@ export function describeCuts(stage: OutageStage): void {
     const place = await stage.place();
     const backend = stage.backend(place.proxy.port);
     for (const [index, value] of VALUES.entries()) {
-      await backend.set(`key${index}`, Buffer.from(value), MINUTE_MS);
+      await stage.untilDone(
+        async () => void (await backend.set(`key${index}`, Buffer.from(value), MINUTE_MS)),
+      );
     }
     place.proxy.delay({ downMs: place.tooLateMs });
     const late = await Promise.all(KEYS.map((key) => read(backend, key)));

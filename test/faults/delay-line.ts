@@ -22,6 +22,9 @@ interface InTransit {
 /** More than this is not read ahead, so that a sender feels a receiver that does not read. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
+/** A timer that goes off later than this was held up by more than other work of this process, in milliseconds. */
+const STANDSTILL_MS = 200;
+
 /** Reads what one side of a connection says and delivers it later, in order. */
 export class DelayLine {
   private readonly inTransit: InTransit[] = [];
@@ -59,12 +62,20 @@ export class DelayLine {
 
   private async arrive({ chunk, dueMs }: InTransit): Promise<void> {
     const { over, untilFlowing, deliver } = this.options;
-    const waitMs = dueMs - performance.now();
-    if (waitMs > 0) await delay(waitMs, undefined, { signal: over });
+    await this.untilDue(dueMs);
     await untilFlowing();
     over.throwIfAborted();
     this.bytesInTransit -= chunk?.length ?? 0;
     if (this.bytesInTransit <= READ_AHEAD_BYTES) this.from.resume();
     await deliver(chunk);
+  }
+
+  /** While this process stands still its network does too: else a late answer would come along with its deadline. */
+  private async untilDue(dueMs: number): Promise<void> {
+    const { over } = this.options;
+    const waitMs = dueMs - performance.now();
+    if (waitMs <= 0) return;
+    await delay(waitMs, undefined, { signal: over });
+    if (performance.now() - dueMs > STANDSTILL_MS) await this.untilDue(performance.now() + waitMs);
   }
 }

@@ -24,7 +24,7 @@ import { describeStart } from './start.obligations.js';
 export function describeOutages(suite: OutageSuite): void {
   const { backWithinMs = 5_000 } = suite;
   // The server goes away, is noticed to be, comes back, and is noticed again.
-  describe('when its server is away', { timeout: 30_000 + 2 * backWithinMs }, () => {
+  describe('when its server is away', { timeout: 90_000 + 2 * backWithinMs }, () => {
     const stage = new OutageStage(suite);
     describeStart(stage);
     describeAway(stage);

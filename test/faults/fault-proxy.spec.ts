@@ -1,26 +1,24 @@
 import { Redis } from 'ioredis';
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { freePort } from '../servers/free-port.js';
 import { describeOn } from '../servers/describe-on.js';
 import { startRedis } from '../servers/redis.server.js';
 import { FaultProxy } from './fault-proxy.js';
 
 const AN_HOUR_MS = 3_600_000;
+/** No test takes it, as it may take any other between two looks. */
+const NOBODYS_PORT = 1;
 
 describe('a fault proxy', () => {
   let echo: Server;
   let echoPort: number;
   let proxy: FaultProxy;
   beforeAll(async () => {
-    echoPort = await freePort();
-    echo = createServer((socket) => socket.on('error', () => undefined).pipe(socket)).listen(
-      echoPort,
-      '127.0.0.1',
-    );
+    echo = createServer((socket) => socket.on('error', () => undefined).pipe(socket)).listen(0, '127.0.0.1');
     await once(echo, 'listening');
+    ({ port: echoPort } = echo.address() as AddressInfo);
   });
   afterAll(() => echo.close());
   beforeEach(async () => {
@@ -129,7 +127,7 @@ describe('a fault proxy', () => {
   });
 
   test('resets the connection when the server is not there', async () => {
-    const toNobody = await FaultProxy.to(await freePort());
+    const toNobody = await FaultProxy.to(NOBODYS_PORT);
     onTestFinished(() => toNobody.takeDown());
     expect(await ending(connect(toNobody.port, '127.0.0.1'))).toBe('ECONNRESET');
   });

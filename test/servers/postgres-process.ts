@@ -30,6 +30,8 @@ export class PostgresProcess {
 
   /** Ends all its processes at once, as a crash of the machine does, and resolves when they are gone. */
   async kill(): Promise<void> {
+    // A parent that stands still makes no more of them, for clients who come just now.
+    if (this.runs) await this.server.freeze();
     const children = await this.children();
     this.runs = false;
     await this.server.kill();

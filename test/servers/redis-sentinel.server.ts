@@ -25,8 +25,8 @@ export interface RedisSentinel {
 
 /**
  * Starts a master, a replica and a sentinel of one's own, and resolves when a failover would succeed. Use it inside
- * `describeOn('redis sentinel', ...)`, and `stop` it in an `afterAll`. A killed master is replaced after about a
- * second.
+ * `describeOn('redis sentinel', ...)`, and `stop` it in an `afterAll`. A killed master is replaced after about
+ * three seconds.
  */
 export async function startRedisSentinel(): Promise<RedisSentinel> {
   const program = inject('redisProgram');
@@ -79,11 +79,11 @@ function launchSentinel(program: RedisProgram, master: ServerProcess): Promise<S
   });
 }
 
-/** A second of silence, not less: a busy machine keeps a healthy master waiting for some hundred milliseconds. */
+/** Three seconds of silence, not less: a machine that stands still for two would make a healthy master a replica. */
 function sentinelConfig(masterPort: number): string {
   return [
     `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${masterPort} 1`,
-    `sentinel down-after-milliseconds ${MASTER_NAME} 1000`,
+    `sentinel down-after-milliseconds ${MASTER_NAME} 3000`,
     `sentinel failover-timeout ${MASTER_NAME} 5000`,
     '',
   ].join('\n');
