@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { CachekitConfigError, EntryTooLargeError } from '../core/errors.js';
 import { checkOptionNames } from '../core/option-names.js';
 import { CacheBackend, type Stored } from './cache-backend.js';
@@ -111,6 +112,6 @@ export class InMemoryBackend extends CacheBackend {
 function wholeNumber(value: number, most: number, name: string): number {
   if (Number.isSafeInteger(value) && value > 0 && value <= most) return value;
   throw new CachekitConfigError(
-    `InMemoryBackend: ${name} must be a whole number from 1 to ${most}, not ${String(value)}.`,
+    `InMemoryBackend: ${name} must be a whole number from 1 to ${most}, not ${inspect(value)}.`,
   );
 }

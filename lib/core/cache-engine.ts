@@ -159,7 +159,7 @@ export class CacheEngine {
   /** @throws CachekitError if the backend fails */
   async set(key: EntryKey, value: unknown, ttlMs: number, markers: readonly EntryKey[]): Promise<void> {
     if (ttlMs === 0) return this.delete([key]);
-    const serialized = this.values.serialize(value);
+    const serialized = this.values.serializeUnder(key, value);
     try {
       if (!this.pending.none) await this.pending.writeBefore(key);
       const tags = await this.versionsOf(markers);

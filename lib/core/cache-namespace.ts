@@ -222,7 +222,10 @@ export class CacheNamespace {
   /** How long the value under `key` stays fresh, in seconds; `Infinity` for ever, `undefined` if there is none. */
   async ttl(key: string): Promise<number | undefined> {
     const freshUntilMs = await this.engine.freshUntil(this.#key(key, 'ttl'), this.#markers);
-    return freshUntilMs === undefined ? undefined : (freshUntilMs - Date.now()) / 1_000;
+    if (freshUntilMs === undefined) return undefined;
+    const leftMs = freshUntilMs - Date.now();
+    // It may have ended since it was read.
+    return leftMs > 0 ? leftMs / 1_000 : undefined;
   }
 
   /**

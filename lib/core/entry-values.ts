@@ -45,6 +45,15 @@ export class EntryValues {
     return serialize(serializer, value);
   }
 
+  /** As `serialize`, for somebody who is to read in the error which value it was. */
+  serializeUnder(key: EntryKey, value: unknown): SerializedValue {
+    try {
+      return this.serialize(value);
+    } catch (error) {
+      throw namingKey(key, error);
+    }
+  }
+
   /**
    * Writes an entry that holds a value, compressed if it is long enough.
    *
@@ -127,6 +136,14 @@ export class EntryValues {
     if (!this.parsesJson || entry.codec !== JSON_CODEC || entry.isZipped) return this.decode(entry);
     return parseJson(entry.text);
   }
+}
+
+/** Of a value that can't be stored, its key is told too; any other error is answered as it is. */
+export function namingKey(key: EntryKey, error: unknown): unknown {
+  if (!(error instanceof UnserializableValueError)) return error;
+  return new UnserializableValueError(`${error.message} (Its key is "${excerpt(readable(key))}".)`, {
+    cause: error.cause,
+  });
 }
 
 function bytesOf({ payload }: SerializedValue): Uint8Array {

@@ -38,7 +38,7 @@ export type CacheEvent =
   | { readonly type: 'caught-up'; readonly keys: number; readonly tags: number; readonly clear: boolean }
   | {
       readonly type: 'error';
-      readonly operation: BackendOperation | 'decode' | 'evict';
+      readonly operation: BackendOperation | 'decode' | 'evict' | 'put';
       readonly key?: string;
       readonly error: unknown;
     };

@@ -23,7 +23,8 @@ interface Outage {
 export class FailureLog {
   private readonly logger = new Logger('Cachekit');
   private readonly warnings = new QuietWindow();
-  private readonly evictions = new QuietWindow();
+  /** Failures that leave stale data: no other one may use up their line, nor they each other's. */
+  private readonly losses = { evict: new QuietWindow(), put: new QuietWindow() };
   /** The app's own failures, which say nothing of the cache. */
   private readonly refreshes = new QuietWindow();
   private outage: Outage | undefined;
@@ -48,15 +49,18 @@ export class FailureLog {
     }
   };
 
-  private failed({ operation, error }: ErrorEvent): void {
-    if (operation === 'evict') {
-      // The one failure that leaves stale data, so no other failure may use up its line.
-      this.evictions.say(messageOf(error), (message) => this.logger.error(`${this.cache}: ${message}`));
+  private failed({ operation, key, error }: ErrorEvent): void {
+    if (operation === 'evict' || operation === 'put') {
+      this.losses[operation].say(messageOf(error), (message) =>
+        this.logger.error(`${this.cache}: ${message}`),
+      );
       return;
     }
     // What can't be decoded was read: the backend works.
     if (operation !== 'decode') this.countFailure(Date.now());
-    this.warn(`the app goes on, but ${operation} failed: ${messageOf(error)}`);
+    // A failure of the backend says its key by itself.
+    const of = operation === 'decode' && key !== undefined ? ` for "${excerpt(key)}"` : '';
+    this.warn(`the app goes on, but ${operation} failed${of}: ${messageOf(error)}`);
   }
 
   private countFailure(nowMs: number): void {

@@ -4,7 +4,7 @@ import { andThen } from './awaitable.js';
 import type { Claim, ClaimRequest, Claims, Taken, Unclaimed } from './claims.js';
 import { type EntryKey, readable } from './entry-key.js';
 import type { Absent, Failed, Fresh, Stale } from './entry-reader.js';
-import type { EntryValues } from './entry-values.js';
+import { type EntryValues, namingKey } from './entry-values.js';
 import { EntryTooLargeError, LoadTimeoutError } from './errors.js';
 import type { EventHub } from './event-hub.js';
 import type { NotStored } from './events.js';
@@ -162,7 +162,7 @@ export class Loader {
     try {
       serialized = this.values.serialize(value, options.serializer);
     } catch (error) {
-      if (options.onUnserializable === 'reject') throw error;
+      if (options.onUnserializable === 'reject') throw namingKey(key, error);
       return this.notStored(key, 'unserializable', { outcome: 'own', value }, error);
     }
     const ttlMs = typeof options.ttlMs === 'number' ? options.ttlMs : options.ttlMs(value);

@@ -32,23 +32,27 @@ export class ValueSerializer implements CacheSerializer {
       if (isJson(value)) return { codec: JSON_CODEC, payload: JSON.stringify(value) };
       const data = toData(value);
       if (data === undefined)
-        throw new UnserializableValueError('This value can not be cached: its toJSON answers undefined.');
+        throw new UnserializableValueError("This value can't be cached: its toJSON answers undefined.");
       if (isJson(data)) return { codec: JSON_CODEC, payload: JSON.stringify(data) };
       return { codec: DEVALUE_CODEC, payload: escapeLoneSurrogates(stringify(data, REDUCERS)) };
     } catch (cause) {
       if (cause instanceof UnserializableValueError) throw cause;
-      // A getter or a toJSON that throws, or a value that is nested deeper than the stack.
-      throw new UnserializableValueError(`This value can't be cached: ${messageOf(cause)}.`, { cause });
+      throw new UnserializableValueError(`This value can't be cached: ${reasonOf(cause)}.`, { cause });
     }
   }
 
   deserialize(codec: string, payload: Uint8Array): unknown {
     if (codec === JSON_CODEC) return parseJson(utf8(payload));
-    if (codec === DEVALUE_CODEC) return parse(utf8(payload), REVIVERS);
+    if (codec === DEVALUE_CODEC) return parseDevalue(utf8(payload));
     throw new BrokenEntryError(
       `The entry is in an encoding named "${codec}", which this serializer does not know.`,
     );
   }
+}
+
+/** A getter or a toJSON may throw anything; V8 throws a RangeError where a value is nested deeper than its stack. */
+function reasonOf(cause: unknown): string {
+  return cause instanceof RangeError ? 'it is nested too deeply' : messageOf(cause);
 }
 
 /** JSON.stringify escapes lone surrogates by itself (ECMA-262, well-formed JSON.stringify); devalue leaves them. */
@@ -63,14 +67,31 @@ function escapeLoneSurrogates(text: string): string {
 /**
  * What plain JSON says.
  *
- * @throws SyntaxError for anything else; UnserializableValueError for an own `__proto__`, which is harmless until
- *   somebody assigns it further: this package does not write one
+ * @throws BrokenEntryError for anything else, and for an own `__proto__`, which is harmless until somebody assigns it
+ *   further: this package does not write one
  */
 export function parseJson(text: string): unknown {
-  const value: unknown = JSON.parse(text);
-  // In JSON text the name may also hide behind escapes of its underscores (\\u005f).
-  if (text.includes('__proto__') || text.includes('\\u005')) isJson(value);
-  return value;
+  try {
+    const value: unknown = JSON.parse(text);
+    // In JSON text the name may also hide behind escapes of its underscores (\\u005f).
+    if (text.includes('__proto__') || text.includes('\\u005')) isJson(value);
+    return value;
+  } catch {
+    throw brokenValue();
+  }
+}
+
+function parseDevalue(text: string): unknown {
+  try {
+    return parse(text, REVIVERS);
+  } catch (error) {
+    throw error instanceof BrokenEntryError ? error : brokenValue();
+  }
+}
+
+/** Without a cause: JSON.parse and devalue repeat what they could not read, which is part of a value. */
+function brokenValue(): BrokenEntryError {
+  return new BrokenEntryError('The value in this entry is damaged, or was not written by this package.');
 }
 
 /** Not anything else that `Buffer.from` takes: for an object with a length it would set that much memory aside. */

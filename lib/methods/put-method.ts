@@ -67,7 +67,7 @@ async function giveUp(
   { plan: { engine } }: Target,
 ): Promise<void> {
   const message = `${place}: the new answer was not stored. ${messageOf(cause)}`;
-  engine.report({ type: 'error', operation: 'evict', error: new CachekitError(message, { cause }) });
+  engine.report({ type: 'error', operation: 'put', error: new CachekitError(message, { cause }) });
   if (entry === undefined) return;
   try {
     await engine.delete([entry.key]);

@@ -36,6 +36,8 @@ Listening on ${url} (Ctrl-C stops it).
 
 Ask twice. The first answer is computed, the second comes from the cache: look at Cache-Status and the time.
   ${get} "${url}/places?name=springfeild&near=39.8,-89.6"
+
+Here a service keeps what it found, by hand: look at the time.
   ${get} "${url}/countries/US"
 
 Correct a place, then ask again: what was cached is gone.

@@ -1,5 +1,12 @@
 import { Readable } from 'node:stream';
-import { CacheService, InMemoryBackend, UnserializableValueError, ValueSerializer } from 'nestjs-cachekit';
+import { inspect } from 'node:util';
+import {
+  BrokenEntryError,
+  CacheService,
+  InMemoryBackend,
+  UnserializableValueError,
+  ValueSerializer,
+} from 'nestjs-cachekit';
 import { describe, expect, it } from 'vitest';
 
 class Price {
@@ -154,6 +161,38 @@ describe('A stored value', () => {
     const payload = '[["Buffer",1],[2],{"length":3},400000000]';
     backend.set('v:key', Buffer.from(`ck1 vd 1 never\n${payload}`), 60_000);
     expect(await new CacheService(backend).get('key')).toBeUndefined();
+  });
+
+  it.each([
+    ['JSON', { a: 1 }, 'hunter2'],
+    ['JSON that is cut', { a: 1 }, '{"a":hunter2}'],
+    ['richer data', new Map([[1, 2]]), 'hunter2'],
+    ['richer data of an unknown type', new Map([[1, 2]]), '[["hunter2",1]]'],
+  ])('that is damaged, as %s, is a miss and an error without a word of it', async (_, value, damage) => {
+    const backend = new InMemoryBackend();
+    const errors: unknown[] = [];
+    const reader = new CacheService(backend, {
+      onEvent: (event) => event.type === 'error' && errors.push(event.error),
+    });
+    await reader.set('key', value);
+    const [header = ''] = Buffer.from(backend.get('v:key')?.bytes ?? [])
+      .toString()
+      .split('\n');
+    backend.set('v:key', Buffer.from(`${header}\n${damage}`), 60_000);
+
+    expect(await reader.get('key')).toBeUndefined();
+    expect(errors).toEqual([expect.any(BrokenEntryError)]);
+    expect(inspect(errors, { depth: 9, showHidden: true })).not.toContain('hunter2');
+  });
+
+  it('that can not be stored is named by its key, or by how deep it is', async () => {
+    const deep: { in?: unknown } = {};
+    for (let at = deep, level = 0; level < 20_000; level++) at = at.in = {};
+    const load = (): unknown => ({ total: Promise.resolve(1) });
+
+    await expect(cache.set('basket:7', load())).rejects.toThrow(/a Promise.*\(Its key is "basket:7"\.\)$/);
+    await expect(cache.getOrSet('basket:8', load)).rejects.toThrow(/a Promise.*\(Its key is "basket:8"\.\)$/);
+    await expect(cache.set('deep', deep)).rejects.toThrow(/nested too deeply/);
   });
 
   it('that a load answers and nobody can store rejects its callers with a typed error', async () => {

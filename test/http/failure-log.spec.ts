@@ -1,5 +1,13 @@
-import { Controller, type LogLevel, Post } from '@nestjs/common';
-import { CacheEvict, CachekitModule, CacheService, InMemoryBackend, type Stored } from 'nestjs-cachekit';
+import { Controller, Inject, Injectable, type LogLevel, Param, Post } from '@nestjs/common';
+import {
+  Cached,
+  CacheEvict,
+  CachekitModule,
+  CachePut,
+  CacheService,
+  InMemoryBackend,
+  type Stored,
+} from 'nestjs-cachekit';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { serve, type Server } from './serve.js';
 
@@ -31,8 +39,29 @@ class LeavingBackend extends InMemoryBackend {
   }
 }
 
+@Injectable()
+class Cats {
+  @Cached('1m')
+  async find(name: string): Promise<string> {
+    return name;
+  }
+
+  @CachePut({ method: 'find' })
+  async save(name: string): Promise<string> {
+    return name;
+  }
+}
+
 @Controller('cats')
 class CatsController {
+  constructor(@Inject(Cats) private readonly cats: Cats) {}
+
+  @Post(':name')
+  @CacheEvict({ tags: ['cats'] })
+  save(@Param('name') name: string): Promise<string> {
+    return this.cats.save(name);
+  }
+
   @Post()
   @CacheEvict({ tags: ['cats'] })
   add(): string {
@@ -57,6 +86,7 @@ async function start(backend: LeavingBackend): Promise<App> {
     };
   const server = await serve('Express', {
     controllers: [CatsController],
+    providers: [Cats],
     caches: [CachekitModule.forRoot(backend)],
     configure: (app) => app.useLogger({ log: keep('log'), warn: keep('warn'), error: keep('error') }),
   });
@@ -79,6 +109,16 @@ describe('The log of an app', () => {
         'error',
         expect.stringMatching(/^the cache: @CacheEvict on CatsController\.add: .*stale.*connection refused/),
       ],
+    ]);
+  });
+
+  it('has an error for an eviction that failed also after a @CachePut that did', async () => {
+    const { backend, server, log } = await start(new LeavingBackend('there'));
+    backend.isAway = true;
+    await server.send('/cats/tom', {}, { method: 'POST' });
+    expect(log.filter(([level]) => level === 'error')).toEqual([
+      ['error', expect.stringContaining('@CachePut on Cats.save: the new answer was not stored')],
+      ['error', expect.stringContaining('@CacheEvict on CatsController.save: ')],
     ]);
   });
 
@@ -131,6 +171,6 @@ describe('The log of an app', () => {
     await cache.get('key');
     pass(10);
     await cache.set('key', 1);
-    expect(log).toEqual([['warn', expect.stringContaining('decode failed')]]);
+    expect(log).toEqual([['warn', expect.stringContaining('decode failed for "key": ')]]);
   });
 });

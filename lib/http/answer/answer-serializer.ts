@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { asBuffer } from '../../core/as-buffer.js';
 import { BrokenEntryError } from '../../core/errors.js';
 import type { CacheSerializer, SerializedValue, SharingSerializer } from '../../core/serializer.js';
-import { ValueSerializer } from '../../core/value.serializer.js';
+import { parseJson, ValueSerializer } from '../../core/value.serializer.js';
 import type { AnswerBody, AnswerHead, HeaderValue, HttpAnswer } from './http-answer.js';
 import { isStorableStatus } from './storable-response.js';
 
@@ -54,7 +54,7 @@ export class AnswerSerializer implements SharingSerializer {
     if (!this.storesPlain) return this.deserializeWhole(codec, payload);
     const end = codec === ANSWER_CODEC ? payload.indexOf(NEWLINE) : -1;
     if (end < 0) throw broken('it was written in another form');
-    const head = checkHead(JSON.parse(textOf(payload.subarray(0, end))));
+    const head = checkHead(parseJson(textOf(payload.subarray(0, end))));
     const content = payload.subarray(end + 1);
     return { ...headOf(head), body: this.bodyOf(head, content) };
   }
