@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { Cluster } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { endClient } from './end-client.js';
 import { awayError } from './redis.failure.js';
 import type { RedisLink } from './redis.link.js';
@@ -68,9 +68,23 @@ export class OwnLink implements RedisLink {
     });
     await up;
     if (isCluster(client)) await connectMasters(client);
+    else await this.#enterDatabase(client);
     this.#isUp = client === this.#current;
     this.#retry.worked();
     this.problem = undefined;
+  }
+
+  /** ioredis stays in database 0 without a word where the server refuses the one that it was told. */
+  async #enterDatabase(client: Redis): Promise<void> {
+    const { db = 0 } = client.options;
+    if (db === 0) return;
+    try {
+      await client.select(db);
+    } catch (error) {
+      this.problem = error;
+      client.disconnect();
+      throw this.awayError();
+    }
   }
 
   #watch(client: EventEmitter): void {
