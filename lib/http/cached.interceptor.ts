@@ -77,12 +77,12 @@ export class CachedInterceptor implements NestInterceptor {
       setCacheStatus(exchange, question.status);
       return next.handle();
     }
-    const { key } = question;
+    const { key, identity } = question;
     if (this.plans.unshareable.has(key)) {
       setCacheStatus(exchange, bypassStatus('response'));
       return next.handle();
     }
-    const run = new HandlerRun(asking, () => this.plans.unshareable.add(key));
+    const run = new HandlerRun(asking, identity, () => this.plans.unshareable.add(key));
     const fetched = fetchAnswer(question, plan, run);
     if (!types.isPromise(fetched)) return send(fetched, asking);
     // Who has lost patience meanwhile never subscribes: its response is being sent, or belongs to an error.

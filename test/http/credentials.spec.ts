@@ -274,6 +274,14 @@ describe.each(PLATFORMS)('On %s', (platform) => {
     expect(second.body).toContain('second');
   });
 
+  it('a request waits for identify no longer than loadTimeout, and is answered past the cache', async () => {
+    const hangs = (): Promise<string> => new Promise<string>(() => {});
+    const server = await serveWhoami(platform, { cache: { identify: hangs, loadTimeout: '50ms' } });
+    const { status, cache, body } = await server.get('/whoami', { 'x-trace': 'mine' });
+    expect([status, cache]).toEqual([200, IDENTITY]);
+    expect(body).toContain('mine');
+  });
+
   it('what identify answers stands in no key', async () => {
     const keys: string[] = [];
     const onEvent = (event: { type: string; key?: string }): unknown => keys.push(event.key ?? '');

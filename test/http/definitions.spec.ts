@@ -158,7 +158,7 @@ describe('CachekitModule.forRoot checks what it is told of HTTP:', () => {
     [{ identify: 'user' }, /identify must be a function/],
     [{ secret: 'short' }, /at least 16 characters/],
     [{ credentials: 'cookie' }, /credentials must be an array/],
-    [{ credentials: ['a:b'] }, /credentials must be an array/],
+    [{ credentials: ['a:b'] }, /credentials must be an array of header names, such as \['cookie', /],
   ])('the options %j are refused', (options, message) => {
     expect(() => CachekitModule.forRoot(undefined, options as CachekitOptions)).toThrow(CachekitConfigError);
     expect(() => CachekitModule.forRoot(undefined, options as CachekitOptions)).toThrow(message);

@@ -3,6 +3,7 @@ import {
   Controller,
   type ExecutionContext,
   Get,
+  HttpCode,
   Injectable,
   Ip,
   type NestInterceptor,
@@ -11,6 +12,7 @@ import {
   Sse,
   StreamableFile,
   type Type,
+  UseInterceptors,
 } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { of } from 'rxjs';
@@ -141,6 +143,62 @@ describe('An author is warned once,', () => {
       server.get('/find'),
     );
     expect(warnings).toEqual([expect.stringMatching(/WarnedRedirectController\.find: not stored.*302/)]);
+  });
+
+  it('when a handler has a status whose answers are not cached', async () => {
+    @Controller()
+    class WarnedStatusController {
+      @Get('find')
+      @Cached()
+      @HttpCode(201)
+      find(): string {
+        return 'found';
+      }
+    }
+    const warnings = await warningsOf({ controllers: [WarnedStatusController] }, (server) =>
+      server.get('/find'),
+    );
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /WarnedStatusController\.find: not cached.* status is 201\. .*200, 203, 301, 308/,
+      ),
+    ]);
+  });
+
+  it('when somebody signs in inside the cache', async () => {
+    const signIn: NestInterceptor = {
+      intercept(context, next) {
+        Object.assign(context.switchToHttp().getRequest<object>(), { user: { id: 'SECRET' } });
+        return next.handle();
+      },
+    };
+    @Controller()
+    class WarnedSignInController {
+      @Get('find')
+      @UseInterceptors(signIn)
+      @Cached()
+      find(): string {
+        return 'found';
+      }
+    }
+    const warnings = await warningsOf({ controllers: [WarnedSignInController] }, (server) =>
+      server.get('/find'),
+    );
+    expect(warnings).toEqual([
+      expect.stringMatching(/WarnedSignInController\.find: not cached.*request\.user.*guard or a middleware/),
+    ]);
+    expect(warnings.join()).not.toContain('SECRET');
+  });
+
+  it('when identify never answers', async () => {
+    const setup: AppSetup = {
+      controllers: [plain('WarnedHangingController')],
+      identify: () => new Promise<string>(() => {}),
+      loadTimeout: '20ms',
+    };
+    expect(await warningsOf(setup, (server) => server.get('/find'))).toEqual([
+      expect.stringMatching(/WarnedHangingController\.find: .*identify did not settle within 20 ms/),
+    ]);
   });
 
   it('when a callback throws', async () => {

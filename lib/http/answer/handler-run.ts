@@ -7,6 +7,7 @@ import { NOTHING_SAID, saidByHandler, type SaidByHandler } from './replayed-head
 import type { Load } from '../../core/load-timeout.js';
 import type { CachingPlan } from '../handlers/handler-plan.js';
 import type { HttpExchange, ResponseHead } from '../http-exchange.js';
+import { isSameUser, type KnownIdentity } from '../key/identity.js';
 import { writersOf } from './response-writers.js';
 import { releaseStreams, whyNotAnsweredTwice, whyNotShareable } from './shareable-value.js';
 import { isStorableStatus, refusalOf } from './storable-response.js';
@@ -40,11 +41,13 @@ export class HandlerRun {
   readonly refresh: Load<HttpAnswer | undefined> | undefined;
 
   /**
+   * @param identity who stands in the key
    * @param onUnshareable is called when the handler ran and its answer can't be shared; the next one to the same request
    *   probably neither
    */
   constructor(
     private readonly request: RunRequest,
+    private readonly identity: KnownIdentity,
     private readonly onUnshareable: () => void,
   ) {
     const { exchange, plan } = request;
@@ -110,7 +113,7 @@ export class HandlerRun {
   }
 
   private judge(value: unknown, { head, missing }: SaidByHandler, surface: Surface): HttpAnswer | undefined {
-    const unrepeatable = missing ?? whyNotOne(value) ?? whyNotAnsweredTwice(value);
+    const unrepeatable = this.whyAnothers() ?? missing ?? whyNotOne(value) ?? whyNotAnsweredTwice(value);
     if (unrepeatable !== undefined) return this.keepBack(value, unrepeatable);
     const body = this.bodyOf(value, surface);
     if (typeof body === 'string') return this.keepBack(value, body);
@@ -121,6 +124,16 @@ export class HandlerRun {
     if (value === undefined) return this.keepBack(value, 'it answers nothing but a status or headers');
     const etag = 'etag' in head.headers || !this.request.sendsText ? undefined : this.etagOf(body);
     return { ...head, etag, body, made: { value, admission } };
+  }
+
+  /** Why an answer belongs to somebody else than its key does; `undefined` if it does not. */
+  private whyAnothers(): string | undefined {
+    const { exchange, plan } = this.request;
+    if (isSameUser(exchange, plan, this.identity)) return undefined;
+    return (
+      'request.user is not what it was when the key was made: the handler, or something inside the cache, sets or ' +
+      'changes it. Sign in by a guard or a middleware, which run before the cache'
+    );
   }
 
   /** What is stored of a value, or why nothing is. */

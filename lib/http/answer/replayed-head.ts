@@ -3,7 +3,7 @@ import type { CachingPlan } from '../handlers/handler-plan.js';
 import { headerList } from '../header-list.js';
 import type { ResponseHead } from '../http-exchange.js';
 import type { AnswerHead, HeaderValue } from './http-answer.js';
-import { isStorableStatus } from './storable-response.js';
+import { isStorableStatus, unstorable } from './storable-response.js';
 
 /**
  * The headers of a handler that are stored with its answer. All say something about the body, or where it lies; none says
@@ -76,7 +76,9 @@ export function saidByHandler(before: ResponseHead, after: ResponseHead, plan: C
     headers[name] = value;
   }
   const missing =
-    status === undefined || isStorableStatus(status) ? undefined : `the status it sets is ${status}`;
+    status === undefined || isStorableStatus(status)
+      ? undefined
+      : `the status it sets is ${unstorable(status)}`;
   return { head: { status, headers }, missing };
 }
 

@@ -17,7 +17,7 @@ export interface Refusal {
  * the handler runs, and before a hit is sent, since middleware speaks to each requester anew.
  */
 export function refusalOf({ status, headers }: ResponseHead, plan: CachingPlan): Refusal | undefined {
-  if (!isStorableStatus(status)) return unwanted(`the status is ${status}`);
+  if (!isStorableStatus(status)) return unwanted(`the status is ${unstorable(status)}`);
   if (headers['set-cookie'] !== undefined) return unwanted('the response has a Set-Cookie');
   const forbidden = headerList(headers['cache-control']).find(forbidsSharing);
   if (forbidden !== undefined) return { reason: `Cache-Control says ${forbidden}`, wanted: true };
@@ -29,6 +29,11 @@ export function refusalOf({ status, headers }: ResponseHead, plan: CachingPlan):
 /** Whether answers with this status are stored. */
 export function isStorableStatus(status: number): boolean {
   return STORABLE_STATUS.has(status);
+}
+
+/** A status whose answers are not stored, in a reason. */
+export function unstorable(status: number): string {
+  return `${status}. Only answers with one of ${[...STORABLE_STATUS].join(', ')} are cached`;
 }
 
 function unwanted(reason: string): Refusal {

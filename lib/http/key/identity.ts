@@ -1,4 +1,5 @@
 import type { Awaitable } from '../../backends/cache-backend.js';
+import { waitWithTimeout } from '../../core/load-timeout.js';
 import type { BypassDetail } from '../cache-status.js';
 import { canonicalJson } from './canonical-json.js';
 import { digest, digestCredential, NAMING_HEADERS } from './credential-digest.js';
@@ -17,8 +18,11 @@ export type Identity =
       readonly error?: unknown;
     };
 
+/** An identity that can stand in a key. */
+export type KnownIdentity = Extract<Identity, { readonly known: true }>;
+
 /** Nobody in particular: the answer is for everybody who asks the same. */
-const ANYBODY: Identity = { known: true, parts: {} };
+const ANYBODY: KnownIdentity = { known: true, parts: {} };
 
 /** Names of query parameters that hold credentials, without anything but letters. */
 const TOKEN_PARAMETERS: ReadonlySet<string> = new Set(['accesstoken', 'apikey']);
@@ -45,16 +49,36 @@ const OFTEN_TOKENS: ReadonlySet<string> = new Set([
 /** Who makes a request, in the scope of a handler. */
 export function identityOf(exchange: HttpExchange, plan: CachingPlan): Awaitable<Identity> {
   if (plan.scope === 'public') return ANYBODY;
-  if (plan.http.identify !== undefined) return identityByApp(exchange, plan.http);
+  if (plan.http.identify !== undefined) return identityByApp(exchange, plan);
   return identityByCredentials(exchange, plan);
 }
 
-async function identityByApp(exchange: HttpExchange, http: ResolvedHttpOptions): Promise<Identity> {
+/**
+ * Whether `request.user` is still what stands in the key. It is not where somebody signed in after the key was made, in
+ * an interceptor inside the cache or in the handler: the answer then is theirs, and the key that of others. True where
+ * the key does not go by it.
+ */
+export function isSameUser(exchange: HttpExchange, plan: CachingPlan, { parts }: KnownIdentity): boolean {
+  if (plan.scope === 'public' || plan.http.identify !== undefined) return true;
+  const { users } = exchange;
+  if (users.length === 0) return parts['user'] === undefined;
+  const user = userPart(users, plan.http);
+  return user !== undefined && user === parts['user'];
+}
+
+async function identityByApp(exchange: HttpExchange, { http, fetching }: CachingPlan): Promise<Identity> {
+  const { loadTimeoutMs } = fetching;
   let answer: unknown;
   try {
-    answer = await http.identify?.(exchange.request);
+    answer = http.identify?.(exchange.request);
+    // A text needs no timer. Without the cache nobody would wait for a promise, so the wait must have an end.
+    if (typeof answer === 'object' && answer !== null) answer = await inTime(answer, loadTimeoutMs);
   } catch (error) {
     return { known: false, detail: 'identity', reason: 'the option identify threw', error };
+  }
+  if (answer === LATE) {
+    const reason = `the option identify did not settle within ${loadTimeoutMs} ms (option loadTimeout)`;
+    return { known: false, detail: 'identity', reason };
   }
   if (answer === undefined || answer === null || answer === '') return { known: false, detail: 'identity' };
   if (typeof answer === 'string') return { known: true, parts: { id: digest(answer, http.secret) } };
@@ -63,6 +87,13 @@ async function identityByApp(exchange: HttpExchange, http: ResolvedHttpOptions):
     detail: 'identity',
     reason: `the option identify answered a ${typeof answer} where a text is needed`,
   };
+}
+
+const LATE = Symbol('nothing came in time');
+
+/** What a promise brings, or `LATE`. */
+function inTime(answer: object, timeoutMs: number): Promise<unknown> {
+  return waitWithTimeout<unknown>(Promise.resolve(answer), timeoutMs, () => Promise.resolve(LATE));
 }
 
 /**
@@ -84,9 +115,9 @@ function identityByCredentials(
   }
   const { users } = exchange;
   if (users.length > 0) {
-    const text = plainText(users);
-    if (text === undefined) return unknown('request.user is not plain JSON (an instance of a class, say)');
-    parts['user'] = digest(text, http.secret);
+    const user = userPart(users, http);
+    if (user === undefined) return unknown('request.user is not plain JSON (an instance of a class, say)');
+    parts['user'] = user;
   }
   // One that stands in `vary` is in the key as a digest, or keeps the request away when the key is made.
   const uncovered = exchange.firstHeaderOf(otherCredentials);
@@ -113,9 +144,10 @@ function isToken(name: string, { key, query }: CachingPlan['options']): boolean 
   return TOKEN_PARAMETERS.has(letters) || (!standsInKey && OFTEN_TOKENS.has(letters));
 }
 
-function plainText(value: unknown): string | undefined {
+/** What stands in the key for the users of a request; `undefined` if it can't stand there. */
+function userPart(users: readonly unknown[], { secret }: ResolvedHttpOptions): string | undefined {
   try {
-    return canonicalJson(value);
+    return digest(canonicalJson(users), secret);
   } catch {
     // Not plain JSON: two users could look the same.
     return undefined;

@@ -7,7 +7,7 @@ import { type Call, callOf } from '../options/call.js';
 import { keyOf, type OwnKey, tagsOf } from '../options/cached-options.js';
 import type { CachingPlan } from '../handlers/handler-plan.js';
 import type { HttpExchange, ResponseHead } from '../http-exchange.js';
-import { type Identity, identityOf } from './identity.js';
+import { type Identity, identityOf, type KnownIdentity } from './identity.js';
 import { requestKey, UnkeyableCredential } from './request-key.js';
 import { refusalOf } from '../answer/storable-response.js';
 import { syncAnswer } from '../options/sync-answer.js';
@@ -15,7 +15,13 @@ import { warnOfHandler } from '../handlers/warn-of-handler.js';
 
 /** What a request asks of the cache; or, in the words of `Cache-Status`, why it goes past. */
 export type Question =
-  | { readonly asks: true; readonly key: EntryKey; readonly markers: readonly EntryKey[] }
+  | {
+      readonly asks: true;
+      readonly key: EntryKey;
+      readonly markers: readonly EntryKey[];
+      /** Who stands in the key. */
+      readonly identity: KnownIdentity;
+    }
   | { readonly asks: false; readonly status: string };
 
 /** One request, while it is decided about. */
@@ -92,7 +98,7 @@ function keyed(request: Examined, identity: Identity): Question {
   const { exchange, plan, sendsText, before } = request;
   try {
     const key = requestKey(exchange, plan, identity, { ownKey: chosen.key, sendsText, before });
-    return { asks: true, key, markers: chosen.markers };
+    return { asks: true, key, markers: chosen.markers, identity };
   } catch (error) {
     if (error instanceof UnkeyableCredential) {
       request.warn(

@@ -7,7 +7,7 @@ import { canonicalJson, canonicalRecord, isPlainRecord, showsAll } from './canon
 import { digestCredential } from './credential-digest.js';
 import type { CachingPlan } from '../handlers/handler-plan.js';
 import type { HttpExchange, ResponseHead } from '../http-exchange.js';
-import type { Identity } from './identity.js';
+import type { KnownIdentity } from './identity.js';
 import { versionHeaderOf } from './key-coverage.js';
 
 /** A header that is a credential and stands in `vary`, but can't stand in a key. */
@@ -32,7 +32,7 @@ export interface KeyChoice {
 export function requestKey(
   exchange: HttpExchange,
   plan: CachingPlan,
-  identity: Extract<Identity, { known: true }>,
+  identity: KnownIdentity,
   { ownKey, sendsText, before }: KeyChoice,
 ): EntryKey {
   return httpKey(

@@ -29,8 +29,8 @@ export interface HttpCacheOptions {
   /**
    * Says who makes a request: a text that is the same only for requesters who may see each other's answers. It decides
    * alone, in the scopes `auto` and `private`: `Authorization`, `request.user` and the credentials are not looked at
-   * any more. Answering `undefined` or an empty text, or throwing, means "don't cache this one"; answer a constant such
-   * as `'anonymous'` to share among visitors. It is stored as a digest.
+   * any more. Answering `undefined` or an empty text, throwing, or taking longer than `loadTimeout` means "don't cache
+   * this one"; answer a constant such as `'anonymous'` to share among visitors. It is stored as a digest.
    *
    * Default: none. Then `auto` tells requesters apart by digests of `Authorization` and of `request.user`.
    */
