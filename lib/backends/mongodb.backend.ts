@@ -2,7 +2,6 @@ import { EntryTooLargeError } from '../core/errors.js';
 import { CacheBackend, type Stored } from './cache-backend.js';
 import { idOf, MAX_ENTRY_BYTES, newVersion } from './mongodb/entry-document.js';
 import {
-  read,
   readMany,
   remove,
   removeAll,
@@ -14,6 +13,7 @@ import {
 } from './mongodb/mongodb.commands.js';
 import { MongoDBConnection } from './mongodb/mongodb.connection.js';
 import { readMongoDBOptions, type MongoDBBackendOptions } from './mongodb/mongodb.options.js';
+import { SharedReads } from './mongodb/shared-reads.js';
 
 export type { MongoDBBackendOptions, MongoDBWriteConcern } from './mongodb/mongodb.options.js';
 
@@ -31,6 +31,7 @@ export class MongoDBBackend extends CacheBackend {
   readonly #connection: MongoDBConnection;
   readonly #namespace: string;
   readonly #writing: Writing;
+  readonly #reads = new SharedReads((ids) => this.#readMany(ids));
 
   /**
    * @param options absent: `mongodb://localhost:27017`, database `cachekit`, collection `cachekit`, namespace `cachekit`
@@ -45,14 +46,13 @@ export class MongoDBBackend extends CacheBackend {
   }
 
   override get(key: string): Promise<Stored | undefined> {
-    const id = this.#id(key);
-    return this.#connection.run((collection) => read(collection, id));
+    return this.#reads.get(this.#id(key));
   }
 
   override async getMany(keys: readonly string[]): Promise<readonly (Stored | undefined)[]> {
     if (keys.length === 0) return [];
     const ids = keys.map((key) => this.#id(key));
-    const found = await this.#connection.run((collection) => readMany(collection, ids));
+    const found = await this.#readMany(ids);
     return ids.map((id) => found.get(id));
   }
 
@@ -96,6 +96,10 @@ export class MongoDBBackend extends CacheBackend {
 
   override close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  #readMany(ids: readonly string[]): Promise<ReadonlyMap<string, Stored>> {
+    return this.#connection.run((collection) => readMany(collection, ids));
   }
 
   async #write<T>(

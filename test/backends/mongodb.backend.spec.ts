@@ -117,6 +117,33 @@ describeOn('mongodb', 'MongoDBBackend', () => {
     expect(await backend.getMany(some)).toEqual([undefined, undefined, undefined]);
   });
 
+  test.each([1, 300])(
+    'reads with few commands what a thousand ask for at once, of %i entries',
+    async (count) => {
+      const { client, commands } = await makeClient({ socketTimeoutMS: 25_000 });
+      const { backend } = makeBackend({ client });
+      const keys = Array.from({ length: count }, (_, index) => `${index}`);
+      for (const key of keys) await backend.set(key, Buffer.from(key), MINUTE_MS);
+      commands.length = 0;
+      const asked = Array.from({ length: 1_000 }, (_, index) => `${index % count}`);
+      const found = await Promise.all(asked.map((key) => backend.get(key)));
+
+      expect(found.map((entry) => Buffer.from(entry?.bytes ?? []).toString())).toEqual(asked);
+      // 16 at once, the others by 64.
+      expect(commands.length).toBeLessThanOrEqual(16 + Math.ceil(1_000 / 64));
+    },
+  );
+
+  test('answers by no read that was sent before a write ended', async () => {
+    const { backend } = makeBackend();
+    for (let round = 0; round < 50; round++) {
+      const reads = Array.from({ length: 40 }, () => backend.get('key'));
+      const { version } = await backend.set('key', BYTES, MINUTE_MS);
+      expect((await backend.get('key'))?.version).toBe(version);
+      await Promise.all(reads);
+    }
+  });
+
   test('reads more at once than fits into one answer', async () => {
     const { backend } = makeBackend({ options: PATIENT });
     const keys = Array.from({ length: 5 }, (_, index) => `${index}`);

@@ -1,6 +1,7 @@
 import type { CacheBackend } from 'nestjs-cachekit';
 import { describeBackend } from 'nestjs-cachekit/testing';
 import { afterAll, beforeAll, describe, inject, it } from 'vitest';
+import { untilUp } from '../connection/until-up.js';
 import { patient, REMOTE_BACKENDS } from '../remote-backends.js';
 import { describeOn } from '../servers/describe-on.js';
 
@@ -29,6 +30,12 @@ export function describeRemote(name: string, wrap?: Wrap): void {
       const backend = patient(make(inject(provided), namespace));
       return wrap === undefined ? backend : wrap.around(backend, namespace);
     };
+    // The first one loads the client, which on a machine that is busy with other tests takes longer than `open` waits.
+    beforeAll(async () => {
+      const first = make(inject(provided), 'first');
+      await untilUp(first);
+      await first.close();
+    });
     describeBackend(wrap?.title ?? name, makeBackend, runner);
   });
 }

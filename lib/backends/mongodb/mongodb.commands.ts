@@ -40,22 +40,24 @@ export interface Writing {
   readonly writeConcern: WriteConcernSettings;
 }
 
-export async function read(collection: EntryCollection, id: string): Promise<Stored | undefined> {
-  const found = await collection.findOne({ _id: id }, READING);
-  return found === null ? undefined : toStored(found);
-}
-
 /** What there is under these ids, by id. */
 export async function readMany(
   collection: EntryCollection,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, Stored>> {
+  const [id] = ids;
+  if (id !== undefined && ids.length === 1) return readOne(collection, id);
   const batches = inBatches([...new Set(ids)], IDS_PER_COMMAND).map((batch) =>
     // All in one answer, up to 16 MiB: by default the first one has 101 documents.
     collection.find({ _id: { $in: batch } }, { ...READING, batchSize: batch.length + 1 }).toArray(),
   );
   const found = (await Promise.all(batches)).flat();
   return new Map(found.map((document) => [document._id, toStored(document)]));
+}
+
+async function readOne(collection: EntryCollection, id: string): Promise<ReadonlyMap<string, Stored>> {
+  const found = await collection.findOne({ _id: id }, READING);
+  return new Map(found === null ? [] : [[id, toStored(found)]]);
 }
 
 export async function write(
