@@ -1,4 +1,5 @@
 import { closedError } from './failure.js';
+import { settledWithin } from './settled-within.js';
 
 /** How long `open`, and an operation before it, waits for the first attempt. It goes on in the background. */
 const OPEN_LIMIT_MS = 5_000;
@@ -94,13 +95,7 @@ export class LinkSession<L extends Link> {
 }
 
 async function upInTime(link: Link): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((_, reject) => {
-    timer = setTimeout(() => reject(link.awayError(`no answer within ${OPEN_LIMIT_MS} ms`)), OPEN_LIMIT_MS);
-  });
-  try {
-    await Promise.race([link.whenUp(), limit]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const up = link.whenUp();
+  if (!(await settledWithin(OPEN_LIMIT_MS, up))) throw link.awayError(`no answer within ${OPEN_LIMIT_MS} ms`);
+  await up;
 }

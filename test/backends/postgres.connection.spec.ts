@@ -168,6 +168,15 @@ describeOn('postgres process', 'the connection of PostgresBackend', () => {
     await expect.poll(() => backend.get('key').catch(String)).toBeUndefined();
   });
 
+  test('does not take a standstill of this process for a long wait', async () => {
+    const backend = make({ maxConnections: 1 });
+    await backend.open();
+    const writes = ['first', 'second', 'third'].map((key) => backend.set(key, BYTES, MINUTE_MS));
+    standStill(3_000);
+
+    expect(await Promise.all(writes)).toHaveLength(3);
+  });
+
   test('goes over a unix socket', async () => {
     const options = { host: server.folder, port: server.port, username: 'cachekit', password: 'cachekit' };
     const backend = make({ url: undefined, options: { ...options, database: 'postgres' } });
@@ -261,6 +270,11 @@ describeOn('postgres process', 'PostgresBackend, where the server is special,', 
     return readFile(join('test/backends/certificate', name), 'utf8');
   }
 });
+
+/** Lets the event loop stand still, as a long garbage collection does, while the server goes on. */
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
 
 /** The one of the guide. */
 const MIGRATION =

@@ -7,10 +7,12 @@ import {
   isLoss,
   isOfPreparing,
   lateError,
+  stateOf,
   statementError,
 } from './postgres.failure.js';
 import type { Held, PostgresSource } from './postgres.source.js';
 import { settledWithin } from '../settled-within.js';
+import type { Unanswered } from './strays.js';
 
 /** How long the pool may take to hand out a connection, and a statement to be answered, in milliseconds. */
 const ACQUIRE_MS = 2_500;
@@ -22,7 +24,12 @@ const CANCEL_MS = 1_000;
 
 /** Nobody waits so long for an answer that it would be of use. */
 const MOST_WAITING = 10_000;
-const LONGEST_WAIT_MS = 2_000;
+/**
+ * Counted in ticks, about two seconds in all, and not by the clock: a process that stood still has ticked once, and what
+ * waited meanwhile did not wait for a connection.
+ */
+const TICK_MS = 250;
+const LONGEST_WAIT_TICKS = 8;
 
 const MOST_COLLISIONS = 5;
 
@@ -41,7 +48,7 @@ export interface Statement {
 
 interface Job {
   readonly sending: Sending;
-  readonly sinceMs: number;
+  readonly sinceTick: number;
   resolve(result: PgResult): void;
   reject(reason: unknown): void;
 }
@@ -58,7 +65,10 @@ export class Lanes {
   readonly #place: string;
   readonly #onLoss: (problem: unknown) => void;
   readonly #waiting: Job[] = [];
+  readonly #unanswered = new Set<Unanswered>();
   #open = 0;
+  #tick = 0;
+  #ticking: NodeJS.Timeout | undefined;
   /** Until it turns out that a pooler gives what is prepared to another connection. */
   #prepares = true;
   #ended: Error | undefined;
@@ -76,14 +86,21 @@ export class Lanes {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(this.#ended);
       if (this.#waiting.length >= MOST_WAITING) return reject(this.#busy('too many statements wait'));
-      this.#waiting.push({ sending, sinceMs: performance.now(), resolve, reject });
+      this.#waiting.push({ sending, sinceTick: this.#tick, resolve, reject });
+      this.#ticking ??= this.#tickLater();
       if (this.#open < this.#source.limit) void this.#openLane();
     });
+  }
+
+  /** What was sent and is not answered: it runs, or its connection was lost and nobody knows. */
+  get unanswered(): readonly Unanswered[] {
+    return [...this.#unanswered];
   }
 
   /** Takes no more, and rejects what waits. What runs goes on. */
   end(reason: Error): void {
     this.#ended ??= reason;
+    clearTimeout(this.#ticking);
     for (const job of this.#waiting.splice(0)) job.reject(reason);
   }
 
@@ -143,10 +160,19 @@ export class Lanes {
   /** The next that somebody still waits for. */
   #next(): Job | undefined {
     for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
-      if (performance.now() - job.sinceMs <= LONGEST_WAIT_MS) return job;
+      if (this.#tick - job.sinceTick <= LONGEST_WAIT_TICKS) return job;
       job.reject(this.#busy('it waited too long for a connection'));
     }
     return undefined;
+  }
+
+  /** Ticks while somebody waits. */
+  #tickLater(): NodeJS.Timeout {
+    const ticking = setTimeout(() => {
+      this.#tick += 1;
+      this.#ticking = this.#waiting.length > 0 ? this.#tickLater() : undefined;
+    }, TICK_MS);
+    return ticking.unref();
   }
 
   /** Answers what went wrong if the connection is of no use any more. */
@@ -155,15 +181,20 @@ export class Lanes {
     const { name, text, values, patienceMs = patienceFor(values) } = statement;
     for (let collisions = 0; ;) {
       const isPrepared = this.#prepares && name !== undefined;
+      const sent: Unanswered = { pid: client.processID, text, sentAtMs: performance.now() };
+      this.#unanswered.add(sent);
       const answer = client.query({ text, values, types: AS_TEXT, ...(isPrepared && { name }) });
       try {
-        job.resolve(await withDeadline(answer, patienceMs, () => 'no answer'));
+        const result = await withDeadline(answer, patienceMs, () => 'no answer');
+        this.#unanswered.delete(sent);
+        job.resolve(result);
         return undefined;
       } catch (error) {
         if (error instanceof BackendTimeoutError) {
           job.reject(lateError(this.#place, patienceMs));
-          return this.#giveUp(client, text, answer);
+          return this.#giveUp(sent, answer);
         }
+        if (stateOf(error) !== undefined) this.#unanswered.delete(sent);
         if (isPrepared && isOfPreparing(error)) {
           this.#prepares = false;
           continue;
@@ -176,18 +207,24 @@ export class Lanes {
   }
 
   /** Ends a late statement. Without that the server would go on waiting for a lock, connection or not. */
-  async #giveUp(client: PgClient, text: string, answer: Promise<unknown>): Promise<Error | undefined> {
-    void this.#cancel(client, text);
-    if (await settledWithin(CANCEL_MS, answer)) return undefined;
-    return new Error('the server has fallen silent');
+  async #giveUp(sent: Unanswered, answer: Promise<unknown>): Promise<Error | undefined> {
+    void this.#cancel(sent);
+    if (!(await settledWithin(CANCEL_MS, answer))) return new Error('the server has fallen silent');
+    try {
+      await answer;
+    } catch (error) {
+      if (stateOf(error) === undefined) return toError(error);
+    }
+    this.#unanswered.delete(sent);
+    return undefined;
   }
 
-  async #cancel({ processID }: PgClient, text: string): Promise<void> {
+  async #cancel({ pid, text }: Unanswered): Promise<void> {
     try {
       const { client, hangUp } = this.#source.side();
       try {
         await client.connect();
-        await client.query({ text: CANCEL, values: [processID, text] });
+        await client.query({ text: CANCEL, values: [pid, text] });
       } finally {
         await hangUp();
       }

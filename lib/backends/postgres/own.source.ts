@@ -2,7 +2,7 @@ import type { DataSource, DriverPackageNotInstalledError } from 'typeorm';
 import { MissingClientError } from '../../core/errors.js';
 import { explainFailedImport } from '../client-package.js';
 import { hold } from './hold.js';
-import { driverOf, type PgConfig } from './pg.js';
+import { driverOf, type PgClientClass, type PgConfig, type PgDriver } from './pg.js';
 import type { OwnServer } from './postgres.options.js';
 import type { Held, PostgresSource, SideClient } from './postgres.source.js';
 import { settledWithin } from '../settled-within.js';
@@ -29,13 +29,30 @@ interface Typeorm {
  */
 export async function loadOwnSource(server: OwnServer): Promise<() => PostgresSource> {
   const typeorm = await loadTypeorm();
+  const Client = heard(loadPg(typeorm).Client);
+  return () => new OwnSource(typeorm, Client, server);
+}
+
+function loadPg(typeorm: Typeorm): PgDriver['postgres'] {
   try {
     // It looks for pg when it is made.
-    makeDataSource(typeorm, {});
+    return driverOf(makeDataSource(typeorm, {})).postgres;
   } catch (error) {
     throw error instanceof typeorm.DriverPackageNotInstalledError ? missing('pg', error) : error;
   }
-  return () => new OwnSource(typeorm, server);
+}
+
+/**
+ * Clients whose errors always have a listener. typeorm, which asks for the server's version first, listens a moment
+ * after the pool has given it a connection; one that ends in that moment would end the process.
+ */
+function heard(Client: PgClientClass): PgClientClass {
+  return class extends Client {
+    constructor(config: PgConfig) {
+      super(config);
+      this.on('error', () => undefined);
+    }
+  };
 }
 
 async function loadTypeorm(): Promise<Typeorm> {
@@ -63,10 +80,10 @@ class OwnSource implements PostgresSource {
   readonly #dataSource: DataSource;
   #starting: Promise<unknown> | undefined;
 
-  constructor(typeorm: Typeorm, server: OwnServer) {
+  constructor(typeorm: Typeorm, Client: PgClientClass, server: OwnServer) {
     this.limit = server.maxConnections;
     this.#config = { ...configOf(server), stream: this.#sockets.maker(server.options.extra?.stream) };
-    this.#dataSource = makeDataSource(typeorm, this.#config);
+    this.#dataSource = makeDataSource(typeorm, { ...this.#config, Client });
   }
 
   async start(): Promise<void> {

@@ -37,13 +37,29 @@ export interface PgConfig {
 /** Makes the stream that a client connects. */
 export type MakeStream = (config: unknown) => Duplex;
 
+/** The class of pg's clients. */
+export type PgClientClass = new (config: PgConfig) => PgClient;
+
+/** What is used of a pool of pg. */
+export interface PgPool {
+  readonly options: PgConfig;
+  /** Calls back with a connection, or with what went wrong. */
+  connect(
+    callback: (
+      error: Error | undefined,
+      client: PgClient | undefined,
+      giveBack: (problem?: Error) => void,
+    ) => void,
+  ): void;
+  end(): Promise<void>;
+}
+
 /** What is used of typeorm's driver for Postgres. */
 export interface PgDriver {
   /** The package pg. */
-  readonly postgres: { readonly Client: new (config: PgConfig) => PgClient };
+  readonly postgres: { readonly Client: PgClientClass };
   /** The pool of the server that is written to; absent before the data source is initialized. */
-  readonly master: { readonly options: PgConfig; end(): Promise<void> } | undefined;
-  obtainMasterConnection(): Promise<[PgClient, (problem?: Error) => void]>;
+  readonly master: PgPool | undefined;
 }
 
 /** The driver below a data source of type "postgres". Statements go straight to it: typeorm logs their values. */

@@ -4,6 +4,7 @@ import { awayError } from './postgres.failure.js';
 import type { PostgresSource } from './postgres.source.js';
 import { RetryTimer } from '../retry.timer.js';
 import { settledWithin } from '../settled-within.js';
+import { endStrays } from './strays.js';
 
 /** How long `stop` waits for statements that still run. */
 const FINISH_MS = 1_000;
@@ -15,6 +16,8 @@ export class PostgresLink implements Link {
   readonly #place: string;
   #source: PostgresSource | undefined;
   #lanes: Lanes | undefined;
+  /** The present ones, and those since the last time that all was well. */
+  #lives: Lanes[] = [];
   #attempt: Promise<void> | undefined;
   readonly #retry = new RetryTimer(() => this.#connectAgain());
   #wasLost = false;
@@ -69,8 +72,13 @@ export class PostgresLink implements Link {
     const source = this.#makeSource(this.#wasLost);
     this.#source = source;
     const lanes = new Lanes(source, this.#place, (problem) => this.#lost(source, problem));
+    this.#lives.push(lanes);
     try {
       await source.start();
+      await endStrays(
+        lanes,
+        this.#lives.flatMap((life) => life.unanswered),
+      );
       await this.#setUp(lanes);
     } catch (error) {
       this.#lost(source, error);
@@ -79,6 +87,7 @@ export class PostgresLink implements Link {
     // It may have been lost, or stopped, while it was set up.
     if (source !== this.#source || this.#isStopped) throw this.awayError('closed');
     this.#lanes = lanes;
+    this.#lives = [lanes];
     this.#retry.worked();
     this.#problem = undefined;
   }
