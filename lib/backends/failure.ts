@@ -4,13 +4,15 @@ import { BackendUnavailableError } from '../core/errors.js';
 /**
  * What an error of a client says. One without a message may have several in it (Node joins the failures of IPv4 and
  * IPv6 so), or a cause that says more.
+ *
+ * @param say what one error says that has a message. Default: its message
  */
-export function clientMessage(error: unknown): string {
+export function clientMessage(error: unknown, say = (one: Error): string => one.message): string {
   if (!types.isNativeError(error)) return String(error);
-  if (error.message !== '') return error.message;
-  const joined =
-    'errors' in error && Array.isArray(error.errors) ? error.errors.map(clientMessage).join(', ') : '';
-  const cause = types.isNativeError(error.cause) ? clientMessage(error.cause) : '';
+  if (error.message) return say(error);
+  const several: readonly unknown[] = 'errors' in error && Array.isArray(error.errors) ? error.errors : [];
+  const joined = several.map((one) => clientMessage(one, say)).join(', ');
+  const cause = types.isNativeError(error.cause) ? clientMessage(error.cause, say) : '';
   return joined || cause || error.name;
 }
 
@@ -24,7 +26,7 @@ export function withoutSecrets(error: unknown, message = clientMessage(error)): 
   const copy = new Error(message);
   if (!types.isNativeError(error)) return copy;
   copy.name = error.name;
-  return 'code' in error ? Object.assign(copy, { code: error.code }) : copy;
+  return 'code' in error && error.code !== undefined ? Object.assign(copy, { code: error.code }) : copy;
 }
 
 /**

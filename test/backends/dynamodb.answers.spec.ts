@@ -12,6 +12,8 @@ import { dynamodbAt } from '../servers/dynamodb.server.js';
 const MINUTE_MS = 60_000;
 const BYTES = Buffer.from('a value of somebody');
 const TABLE = 'cachekit';
+/** Longer than DynamoDB may be silent, and than `close` waits. */
+const STANDSTILL_MS = 2_500;
 const DONE: HttpAnswer = { status: 200, body: '{}' };
 
 // What a real DynamoDB answers when it is busy, or guards its data, no imitation does: here a proxy puts it in.
@@ -49,6 +51,23 @@ describeOn('dynamodb', 'DynamoDBBackend', () => {
     expect([first, second]).toEqual([undefined, undefined]);
     expect((await backend.get('key'))?.version).toBe(version);
     expect(proxy.questions.map(operationOf)).toEqual(['GetItem', 'GetItem', 'PutItem', 'GetItem']);
+  });
+
+  test('does not take a standstill of this process for silence', async () => {
+    const { backend, proxy } = await makeBackend();
+    proxy.onRequest = answeredInAStandstill();
+
+    expect(await backend.get('key')).toBeUndefined();
+  });
+
+  test('keeps what was answered while this process stood still, also when it is being closed', async () => {
+    const { backend, proxy } = await makeBackend();
+    const closings: Promise<void>[] = [];
+    proxy.onRequest = answeredInAStandstill(() => closings.push(backend.close()));
+
+    expect(await backend.set('key', BYTES, MINUTE_MS)).toBeDefined();
+    await Promise.all(closings);
+    expect(closings).toHaveLength(1);
   });
 
   test('asks again for what a batch of reads left out', async () => {
@@ -319,6 +338,17 @@ function loseFirstAnswer(thenDo: () => Promise<void> = () => Promise.resolve()):
     await forward();
     await thenDo();
     return undefined;
+  };
+}
+
+/** Answers, and stands still before this process, which is the client too, reads the answer. */
+function answeredInAStandstill(before: () => unknown = () => undefined): OnRequest {
+  return async (_, forward) => {
+    const answered = await forward();
+    before();
+    // What is due at once, such as the sending of the answer, still happens.
+    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STANDSTILL_MS));
+    return answered;
   };
 }
 

@@ -118,10 +118,13 @@ function isInvalid(error: unknown, message: RegExp): boolean {
 }
 
 function messageOf(error: unknown): string {
-  // JSON.parse repeats what it could not read, which is part of an answer.
-  if (nameOf(error) === 'SyntaxError') return 'the answer is not one of DynamoDB';
-  // Further lines repeat the signed request, with its session token.
-  return clientMessage(error).split('\n')[0] ?? '';
+  return clientMessage(error, ({ name, message }) =>
+    // JSON.parse repeats what it could not read, which is part of an answer.
+    name === 'SyntaxError'
+      ? 'the answer is not one of DynamoDB'
+      : // Further lines repeat the signed request, with its session token.
+        (message.split('\n')[0] ?? ''),
+  );
 }
 
 function nameOf(error: unknown): string {

@@ -6,14 +6,13 @@ import { explainFailedImport } from '../client-package.js';
 import { noRegionError } from './dynamodb.failure.js';
 import type { DynamoDBSender, DynamoDBTarget, OwnClient } from './dynamodb.options.js';
 import { Flights } from './flights.js';
+import { SilentSockets } from './silent-sockets.js';
 
 /** The client package. */
 export type Sdk = typeof ClientPackage;
 
 /** For the wait for a free socket too, which the SDK counts as connecting. */
 const CONNECT_MS = 5_000;
-/** DynamoDB answers within milliseconds; one that does not say a word for so long won't. */
-const SILENCE_MS = 1_500;
 
 /** More requests than that wait for a socket. At 5 ms a request, that many sockets make 20,000 a second. */
 const MAX_SOCKETS = 100;
@@ -59,7 +58,7 @@ export async function makeLink(sdk: Sdk, { source, table }: DynamoDBTarget): Pro
     sdk,
     client,
     place: `table "${table}" in ${region} (given client)`,
-    flights: new Flights(),
+    flights: new Flights(undefined),
     triesAgain: false,
     dropIdle: () => undefined,
     end: () => undefined,
@@ -78,7 +77,7 @@ async function ownLink(sdk: Sdk, own: OwnClient, table: string): Promise<DynamoD
     sdk,
     client,
     place: `table "${table}" in ${region}${at}`,
-    flights: new Flights(),
+    flights: new Flights(new SilentSockets(agents)),
     triesAgain: true,
     dropIdle: () => agents.forEach(destroyIdle),
     end: () => client.destroy(),
@@ -107,8 +106,8 @@ function config(
       httpAgent,
       httpsAgent,
       connectionTimeout: CONNECT_MS,
-      // Silence on the socket, not time since the call: a request that waits for a socket is not late.
-      socketTimeout: SILENCE_MS,
+      // See `SilentSockets`.
+      socketTimeout: 0,
       logger: SILENT,
     },
   };

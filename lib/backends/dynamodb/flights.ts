@@ -1,5 +1,6 @@
 import { RunningWork } from '../running-work.js';
 import { settledWithin } from '../settled-within.js';
+import type { SilentSockets } from './silent-sockets.js';
 
 /** How long a request may take, all in all. A client that was given may have no limit of its own. */
 const LIMIT_MS = 10_000;
@@ -8,6 +9,12 @@ const LIMIT_MS = 10_000;
 export class Flights {
   readonly #underWay = new Set<AbortController>();
   readonly #running = new RunningWork();
+  readonly #silentSockets: SilentSockets | undefined;
+
+  /** @param silentSockets ends those that get no answer; undefined where the sockets are the app's */
+  constructor(silentSockets: SilentSockets | undefined) {
+    this.#silentSockets = silentSockets;
+  }
 
   /** Runs a request, which is over when its signal says so. */
   fly<Answer>(request: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
@@ -22,14 +29,15 @@ export class Flights {
 
   async #limited<Answer>(request: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
     const flight = new AbortController();
-    const limit = setTimeout(() => flight.abort(), LIMIT_MS);
-    limit.unref();
+    if (this.#underWay.size === 0) this.#silentSockets?.start();
     this.#underWay.add(flight);
     try {
-      return await request(flight.signal);
+      const answer = request(flight.signal);
+      if (!(await settledWithin(LIMIT_MS, answer))) flight.abort();
+      return await answer;
     } finally {
-      clearTimeout(limit);
       this.#underWay.delete(flight);
+      if (this.#underWay.size === 0) this.#silentSockets?.stop();
     }
   }
 }
