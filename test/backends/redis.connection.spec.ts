@@ -102,24 +102,6 @@ describeOn('redis process', 'the connection of RedisBackend', () => {
     expect(await countConnections()).toBeGreaterThan(connectionsBefore);
   });
 
-  test('is to the database of the url, or to none', async () => {
-    const namespace = randomUUID();
-    const [third, none] = [
-      make({ url: `${server.url}/3`, namespace }),
-      make({ url: `${server.url}/9999`, namespace }),
-    ];
-    await third.set('key', BYTES, MINUTE_MS);
-    const failures = [await failureOf(none.open()), await failureOf(none.set('key', BYTES, MINUTE_MS))];
-
-    // ioredis itself would go on in database 0, and say nothing.
-    for (const { message } of failures)
-      expect(message).toMatch(/no connection to .*DB index is out of range/);
-    expect(await other.exists(`${namespace}:key`)).toBe(0);
-    await other.select(3);
-    expect(await other.exists(`${namespace}:key`)).toBe(1);
-    await other.select(0);
-  });
-
   test('tells a wrong password from an absent server, without any password', async () => {
     const backend = make({ url: `redis://somebody:p%40ssw0rd@127.0.0.1:${server.port}` });
     const printed = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')];

@@ -1,12 +1,13 @@
 import type { EventEmitter } from 'node:events';
 import type { Cluster, Redis } from 'ioredis';
+import { withDeadline } from '../../core/deadline.js';
 import { endClient } from './end-client.js';
 import { awayError } from './redis.failure.js';
 import type { RedisLink } from './redis.link.js';
 import { isCluster, type RedisClient } from './redis.options.js';
 import { RetryTimer } from '../retry.timer.js';
 
-/** How long a server that took the connection may need to say that it is ready. */
+/** How long a server that took the connection may need to say that it is ready, and then to enter the database. */
 const HANDSHAKE_MS = 2_000;
 
 /** A link with clients of its own, a new one for each connection. */
@@ -79,7 +80,8 @@ export class OwnLink implements RedisLink {
     const { db = 0 } = client.options;
     if (db === 0) return;
     try {
-      await client.select(db);
+      // Nothing else bounds it: the watch over silence begins when the link is up.
+      await withDeadline(client.select(db), HANDSHAKE_MS, () => `SELECT ${db}`);
     } catch (error) {
       this.problem = error;
       client.disconnect();
