@@ -112,6 +112,6 @@ export class InMemoryBackend extends CacheBackend {
 function wholeNumber(value: number, most: number, name: string): number {
   if (Number.isSafeInteger(value) && value > 0 && value <= most) return value;
   throw new CachekitConfigError(
-    `InMemoryBackend: ${name} must be a whole number from 1 to ${most}, not ${inspect(value)}.`,
+    `InMemoryBackend: ${name} must be a whole number from 1 to ${most}, not ${inspect(value, { depth: -1 })}.`,
   );
 }

@@ -138,12 +138,17 @@ export class EntryValues {
   }
 }
 
-/** Of a value that can't be stored, its key is told too; any other error is answered as it is. */
+/**
+ * Of a value that can't be stored, its key is told too; any other error is answered as it is, also one of a class that
+ * the app's serializer has made of this one.
+ */
 export function namingKey(key: EntryKey, error: unknown): unknown {
-  if (!(error instanceof UnserializableValueError)) return error;
-  return new UnserializableValueError(`${error.message} (Its key is "${excerpt(readable(key))}".)`, {
-    cause: error.cause,
-  });
+  if (!(error instanceof UnserializableValueError) || error.constructor !== UnserializableValueError)
+    return error;
+  return new UnserializableValueError(
+    `${error.message} (Its key is "${excerpt(readable(key))}".)`,
+    error.cause === undefined ? {} : { cause: error.cause },
+  );
 }
 
 function bytesOf({ payload }: SerializedValue): Uint8Array {

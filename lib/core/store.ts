@@ -47,7 +47,7 @@ export class Store {
     } catch (error) {
       throw this.failed('get', key, error);
     }
-    if (!(answer instanceof ResidentEntry) && types.isPromise(answer)) {
+    if (!(answer instanceof ResidentEntry) && isPromise(answer)) {
       return this.await('get', key, this.readDeadlineMs, answer);
     }
     if (!this.hasServer) this.succeeded();
@@ -103,7 +103,7 @@ export class Store {
     if (!this.breaker.admits()) throw this.notTried(operation, key);
     try {
       const answer = run();
-      if (types.isPromise(answer)) return this.await(operation, key, deadlineMs, answer);
+      if (isPromise(answer)) return this.await(operation, key, deadlineMs, answer);
       if (!this.hasServer) this.succeeded();
       return answer;
     } catch (error) {
@@ -162,4 +162,10 @@ export class Store {
     const place = `${this.backend.constructor.name}.${operation}`;
     return key === undefined ? place : `${place}("${excerpt(readable(key))}")`;
   }
+}
+
+/** Also one of a library (Bluebird's, Knex's), which TypeScript takes for one of Node's. */
+function isPromise<T>(answer: Awaitable<T>): answer is Promise<T> {
+  if (types.isPromise(answer)) return true;
+  return typeof answer === 'object' && answer !== null && 'then' in answer;
 }

@@ -50,9 +50,13 @@ export class ValueSerializer implements CacheSerializer {
   }
 }
 
-/** A getter or a toJSON may throw anything; V8 throws a RangeError where a value is nested deeper than its stack. */
+/**
+ * A getter or a toJSON may throw anything, RangeErrors too (of a Date that is none); where a value is nested deeper than
+ * its stack, V8 throws one with this message.
+ */
 function reasonOf(cause: unknown): string {
-  return cause instanceof RangeError ? 'it is nested too deeply' : messageOf(cause);
+  const message = messageOf(cause);
+  return message === 'Maximum call stack size exceeded' ? 'it is nested too deeply' : message;
 }
 
 /** JSON.stringify escapes lone surrogates by itself (ECMA-262, well-formed JSON.stringify); devalue leaves them. */

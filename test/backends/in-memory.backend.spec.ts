@@ -310,6 +310,7 @@ describe('InMemoryBackend', () => {
     [{ maxEntries: 0 }, /maxEntries must be a whole number from 1 to 16000000, not 0/],
     [{ maxEntries: 1.5 }, /maxEntries/],
     [{ maxBytes: Number.NaN }, /maxBytes/],
+    [{ maxEntries: { password: 'hunter2' } as never }, /not \[Object\]\.$/],
     [{ maxBytes: '1gb' as never }, /maxBytes must be a whole number from 1 to .*, not '1gb'/],
     [{ namespace: 'shop:eu' }, /InMemoryBackend: the namespace "shop:eu" is not allowed/],
     [{ namespace: '' }, /namespace "" is not allowed/],

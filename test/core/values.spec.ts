@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import {
   BrokenEntryError,
+  type CacheSerializer,
   CacheService,
   InMemoryBackend,
   UnserializableValueError,
@@ -194,6 +195,29 @@ describe('A stored value', () => {
     await expect(cache.getOrSet('basket:8', load)).rejects.toThrow(/a Promise.*\(Its key is "basket:8"\.\)$/);
     await expect(cache.set('deep', deep)).rejects.toThrow(/nested too deeply/);
   });
+
+  it('that can not be stored is refused with what its toJSON threw', async () => {
+    const order = { toJSON: () => ({ at: new Date(Number.NaN).toISOString() }) };
+
+    await expect(cache.set('order', order)).rejects.toThrow('Invalid time value');
+  });
+
+  it.each(['set', 'getOrSet'] as const)(
+    'that a serializer of the app refuses rejects with its own error: %s',
+    async (by) => {
+      class TooSecretError extends UnserializableValueError {}
+      const serializer: CacheSerializer = {
+        serialize() {
+          throw new TooSecretError('no');
+        },
+        deserialize: () => undefined,
+      };
+      const refusing = new CacheService(new InMemoryBackend(), { serializer });
+      const refused = by === 'set' ? refusing.set('order', 1) : refusing.getOrSet('order', () => 1);
+
+      await expect(refused).rejects.toThrow(TooSecretError);
+    },
+  );
 
   it('that a load answers and nobody can store rejects its callers with a typed error', async () => {
     await expect(cache.getOrSet('function', () => () => 1)).rejects.toThrow(UnserializableValueError);
