@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import type { Awaitable } from '../backends/cache-backend.js';
+import { andThen } from './awaitable.js';
 import { BackOff } from './back-off.js';
 import type { BackgroundRefreshes } from './background-refreshes.js';
 import { type EntryKey, readable } from './entry-key.js';
@@ -10,6 +11,7 @@ import type { EventHub } from './event-hub.js';
 import { isRefreshing } from './lease.js';
 import { type Load, waitWithTimeout } from './load-timeout.js';
 import type { Admission, Loaded, Loader, LoadRequest, TtlMs } from './loader.js';
+import { RecentStores } from './recent-stores.js';
 import type { SharingSerializer } from './serializer.js';
 import type { Flight, Sight, SingleFlight } from './single-flight.js';
 import type { TagMarkers } from './tag-markers.js';
@@ -67,6 +69,7 @@ type Seen = Stale | Absent | Failed;
 /** Answers from the store, or by a load that all who ask at the same time share. */
 export class Fetcher {
   private readonly backOff = new BackOff();
+  private readonly stores = new RecentStores();
 
   constructor(
     private readonly reader: EntryReader,
@@ -85,7 +88,23 @@ export class Fetcher {
     const reading = this.reader.read(key, options.markers, staleMsOf(options));
     // By hand, not by `andThen`: a hit in memory needs no callback.
     if (!types.isPromise(reading)) return this.answer(key, load, options, reading, askedAt);
-    return reading.then((found) => this.answer(key, load, options, found, askedAt));
+    return reading.then((found) => this.answerLater(key, load, options, found, askedAt));
+  }
+
+  /** A read that took its time may say what lay there before a load of this process stored its value: it is asked again. */
+  private answerLater<T>(
+    key: EntryKey,
+    load: Load<T>,
+    options: FetchOptions<T>,
+    found: Reading,
+    askedAt: number,
+  ): Awaitable<Fetched<T>> {
+    const isOld = (found.state === 'absent' || found.state === 'stale') && this.stores.has(key, askedAt);
+    if (!isOld) return this.answer(key, load, options, found, askedAt);
+    const askedAgainAt = this.flights.now();
+    return andThen(this.reader.read(key, options.markers, staleMsOf(options)), (reading) =>
+      this.answer(key, load, options, reading, askedAgainAt),
+    );
   }
 
   private answer<T>(
@@ -231,7 +250,10 @@ export class Fetcher {
     const { key, markers, options } = request;
     const flights = this.flights as SingleFlight<Loaded<T>>;
     return flights.start(key, markers, sight, (flight) => this.loader.run(request, seen, flight, onLoad), {
-      succeeded: () => this.backOff.worked(key),
+      succeeded: (loaded) => {
+        this.backOff.worked(key);
+        if (loaded.outcome === 'loaded' && loaded.stored) this.stores.add(key, this.flights.now());
+      },
       failed: (error) => {
         // Where no stale value could stand in, or the error is an answer, the next caller must try again.
         if (seen.state === 'stale' && options.excuses(error)) this.refreshFailed(key, error);

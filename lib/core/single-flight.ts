@@ -97,8 +97,8 @@ export class Flight<T> {
 }
 
 /** Is told how a load ended, before those who wait for it are. */
-export interface Outcome {
-  succeeded(): void;
+export interface Outcome<T> {
+  succeeded(value: T): void;
   failed(error: unknown): void;
 }
 
@@ -127,7 +127,7 @@ export class SingleFlight<T> {
     markers: readonly EntryKey[],
     first: Sight,
     run: (flight: Flight<T>) => Awaitable<T>,
-    outcome: Outcome,
+    outcome: Outcome<T>,
   ): Flight<T> {
     const flight = new Flight<T>(markers, this.clock, first);
     this.flights.set(key, flight);
@@ -135,7 +135,7 @@ export class SingleFlight<T> {
     flight.result = LATER.then(() => run(flight)).then(
       (value) => {
         this.end(key, flight);
-        outcome.succeeded();
+        outcome.succeeded(value);
         return value;
       },
       (error: unknown) => {

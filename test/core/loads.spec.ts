@@ -124,6 +124,30 @@ describe('A caller', () => {
     expect(slow.calls()).toBe(1);
   });
 
+  it.each(['nothing', 'a stale value'])(
+    'who saw %s before a load stored its value does not load again',
+    async (what) => {
+      const held = new HeldBackend(new InMemoryBackend());
+      const cache = new CacheService(held, { staleIfError: '1h' });
+      if (what === 'a stale value') {
+        await cache.set('key', 'old', { ttl: '1ms' });
+        await expect.poll(() => cache.has('key')).toBe(false);
+      }
+      const [load, answer] = [gate<string>(), gate<void>()];
+      const first = cache.getOrSet('key', load.load);
+      await load.reached;
+      held.after = (operation) => (operation === 'get' ? answer.load() : undefined);
+      const second = cache.getOrSet('key', () => 'loaded twice');
+      await answer.reached;
+      held.after = () => undefined;
+      load.open('loaded once');
+      await first;
+      answer.open();
+
+      expect(await second).toBe('loaded once');
+    },
+  );
+
   it('joins the load of another when the backend can be read but not written', async () => {
     const readOnly = new InMemoryBackend();
     readOnly.replace = () => {
