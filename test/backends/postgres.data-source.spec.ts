@@ -14,6 +14,7 @@ import { describeOn } from '../servers/describe-on.js';
 import type { PostgresProcess } from '../servers/postgres-process.js';
 import { startPostgres } from '../servers/postgres.server.js';
 import { lockTable, waitingForLocks } from './locked-table.js';
+import { setAtOnce } from './set-at-once.js';
 
 const MINUTE_MS = 60_000;
 const BYTES = Buffer.from('x');
@@ -40,7 +41,7 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
     await backend.replace('key', version, BYTES, MINUTE_MS);
     const listeners = () => clientsOf(dataSource).map((client) => client.listenerCount('error'));
     const before = listeners();
-    await setMany(backend, 20);
+    await setAtOnce(backend, 20);
     await backend.close();
 
     expect(Math.max(...listeners())).toBe(Math.max(...before));
@@ -61,7 +62,7 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
       const backend = make(dataSource);
       await backend.open();
       const unlock = await lockTable(server.url);
-      const pending = setMany(backend, 30);
+      const pending = setAtOnce(backend, 30);
       await expect.poll(() => waitingForLocks(other)).toBe(most);
 
       if (poolSize > 1) expect(await dataSource.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
@@ -75,11 +76,11 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
     stopTime();
     const dataSource = await makeDataSource();
     const backend = make(dataSource);
-    await setMany(backend, 10);
+    await setAtOnce(backend, 10);
     await expect.poll(() => pidsOf(dataSource)).not.toContain(0);
     const before = pidsOf(dataSource);
     const unlock = await lockTable(server.url);
-    const pending = setMany(backend, 4);
+    const pending = setAtOnce(backend, 4);
     await expect.poll(() => waitingForLocks(other)).toBe(4);
     vi.advanceTimersByTime(2_000);
     const failures = await pending;
@@ -152,7 +153,7 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
     const dataSource = await new DataSource({ type: 'postgres', url: server.url }).initialize();
     const backend = make(dataSource);
     await backend.get('key');
-    const pending = setMany(backend, 20);
+    const pending = setAtOnce(backend, 20);
     await dataSource.destroy();
     await pending;
 
@@ -184,9 +185,9 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
     const proxy = await proxyTo(server.port);
     const dataSource = await makeDataSource({ url: server.url.replace(/:\d+\//, `:${proxy.port}/`) });
     const backend = make(dataSource);
-    await setMany(backend, 20);
+    await setAtOnce(backend, 20);
     await begin(proxy);
-    const during = await setMany(backend, 20);
+    const during = await setAtOnce(backend, 20);
     await end(proxy);
     await expect
       .poll(() => backend.set('key', BYTES, MINUTE_MS).catch(String))
@@ -227,19 +228,6 @@ describeOn('postgres process', "PostgresBackend over a data source of the app's"
     return backend;
   }
 });
-
-/** Writes so many entries at once, each by a statement of its own, and tells of each 'stored' or the error. */
-function setMany(backend: PostgresBackend, count: number): Promise<unknown[]> {
-  const writes = Array.from({ length: count }, (_, index) => backend.set(`${index}`, BYTES, MINUTE_MS));
-  return Promise.all(
-    writes.map((write) =>
-      write.then(
-        () => 'stored',
-        (error: unknown) => error,
-      ),
-    ),
-  );
-}
 
 /** The connections of a data source, which only its pool knows. */
 function clientsOf(dataSource: DataSource): EventEmitter[] {

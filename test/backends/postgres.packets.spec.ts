@@ -8,6 +8,7 @@ import { DataSource } from 'typeorm';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { describeOn } from '../servers/describe-on.js';
 import { startPostgres } from '../servers/postgres.server.js';
+import { setAtOnce } from './set-at-once.js';
 
 const MINUTE_MS = 60_000;
 const BYTES = Buffer.from('x');
@@ -30,13 +31,8 @@ describeOn('postgres', 'PostgresBackend, where a server dies while a client conn
     const server = await dyingServer();
     const backend = make({ url: server.url });
     await backend.open();
-    server.deaths = 3;
-    const outcomes = await setAtOnce(backend, 8);
+    await dieUnderWrites(server, backend);
 
-    for (const outcome of outcomes) {
-      if (outcome !== 'stored') expect(outcome).toBeInstanceOf(BackendUnavailableError);
-    }
-    await expect.poll(() => server.deaths).toBe(0);
     await expect.poll(() => setAtOnce(backend, 8)).toEqual(Array(8).fill('stored'));
     expect(uncaught).toEqual([]);
   });
@@ -49,13 +45,8 @@ describeOn('postgres', 'PostgresBackend, where a server dies while a client conn
     onTestFinished(() => dataSource.destroy());
     const backend = make({ dataSource });
     await backend.open();
-    server.deaths = 3;
-    const outcomes = await setAtOnce(backend, 8);
+    await dieUnderWrites(server, backend);
 
-    for (const outcome of outcomes) {
-      if (outcome !== 'stored') expect(outcome).toBeInstanceOf(BackendUnavailableError);
-    }
-    await expect.poll(() => server.deaths).toBe(0);
     await expect.poll(() => setAtOnce(backend, 8)).toEqual(Array(8).fill('stored'));
     expect(uncaught).toEqual([]);
   });
@@ -90,6 +81,15 @@ describeOn('postgres', 'PostgresBackend, where a server dies while a client conn
     await expect.poll(() => said).toEqual(['up', 'message']);
     expect(uncaught).toEqual([]);
   });
+
+  /** Each write works, or has an error of its type. */
+  async function dieUnderWrites(server: { deaths: number }, backend: PostgresBackend): Promise<void> {
+    server.deaths = 3;
+    for (const outcome of await setAtOnce(backend, 8)) {
+      if (outcome !== 'stored') expect(outcome).toBeInstanceOf(BackendUnavailableError);
+    }
+    await expect.poll(() => server.deaths).toBe(0);
+  }
 
   function make(options: PostgresBackendOptions): PostgresBackend {
     const backend = new PostgresBackend({ ...options, namespace: `t-${randomUUID()}` });
@@ -238,17 +238,4 @@ function collectUncaught(): readonly unknown[] {
   process.on('uncaughtException', collect);
   onTestFinished(() => void process.off('uncaughtException', collect));
   return uncaught;
-}
-
-/** Writes so many entries at once, and tells of each 'stored' or the error. */
-function setAtOnce(backend: PostgresBackend, count: number): Promise<unknown[]> {
-  const writes = Array.from({ length: count }, (_, index) => backend.set(`${index}`, BYTES, MINUTE_MS));
-  return Promise.all(
-    writes.map((write) =>
-      write.then(
-        () => 'stored',
-        (error: unknown) => error,
-      ),
-    ),
-  );
 }

@@ -7,7 +7,8 @@ export interface Seconds {
   pass(seconds: number): Promise<void>;
 }
 
-const TICK_MS = 10;
+/** How often time passes for what has to end while it stands still. */
+export const TICK_MS = 10;
 
 /**
  * Stops the clock of all timers until the test ends. Sockets go on.
@@ -29,10 +30,14 @@ export function useFakeSeconds(): Seconds {
   };
 }
 
-/** Settles as `work` does. Where a test has stopped the clock, a second passes every now and then. */
-export async function whileTimePasses<T>(work: Promise<T>): Promise<T> {
+/**
+ * Settles as `work` does. Where a test has stopped the clock, time passes again and again.
+ *
+ * @param passMs how much at each tick, which come 10 ms apart. Default: a second
+ */
+export async function whileTimePasses<T>(work: Promise<T>, passMs = 1_000): Promise<T> {
   const ticking = setInterval(() => {
-    if (vi.isFakeTimers()) vi.advanceTimersByTime(1_000);
+    if (vi.isFakeTimers()) vi.advanceTimersByTime(passMs);
   }, TICK_MS);
   try {
     return await work;

@@ -1,4 +1,5 @@
 import { onTestFinished, vi } from 'vitest';
+import { TICK_MS, whileTimePasses } from './fake-seconds.js';
 
 /**
  * Stops the clock of all timers until the test ends, and the one that tells how long somebody has waited. Sockets go
@@ -12,14 +13,7 @@ export function stopTime(): void {
   onTestFinished(() => void vi.useRealTimers());
 }
 
-const TICK_MS = 20;
-
 /** Settles as `work` does. Meanwhile the stopped clock goes as the real one, and stands still when this process does. */
-export async function whileThisProcessRuns<T>(work: Promise<T>): Promise<T> {
-  const ticking = setInterval(() => vi.advanceTimersByTime(TICK_MS), TICK_MS);
-  try {
-    return await work;
-  } finally {
-    clearInterval(ticking);
-  }
+export function whileThisProcessRuns<T>(work: Promise<T>): Promise<T> {
+  return whileTimePasses(work, TICK_MS);
 }
